@@ -1,0 +1,30 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fix constraints clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Create .venv with the pinned dependencies; instant when nothing changed
+	@scripts/setup
+
+demo: setup ## Write a synthetic chest study, ask it questions, leave the pictures in out/demo
+	@.venv/bin/python -m apps.demo --out out/demo
+
+test: setup ## Install what the tests need by apt where that is allowed, then run every check
+	@scripts/system-packages
+	@scripts/check
+
+check: setup ## Run every check
+	@scripts/check
+
+fix: setup ## Format and repair what ruff can repair
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+constraints: ## Resolve the dependencies anew and write constraints.txt
+	@scripts/constraints
+
+clean: ## Remove the environment, outputs and caches
+	rm -rf .venv out build dist *.egg-info .coverage .coverage.* .hypothesis
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

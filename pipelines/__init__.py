@@ -1,0 +1,1 @@
+"""Recipes and long jobs: each is `python -m pipelines NAME --help`."""
