@@ -1,0 +1,1 @@
+"""Floor 2: scores any system's boxes against truth; knows neither model nor data."""
