@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from medground.data.importers import by_name
+from medground.schema.anatomy import Domain
+from medground.schema.errors import DataSetError
+
+WriteJpeg = Callable[..., None]
+
+
+def annotation(name: str, objects: list[tuple[str, int, int, int, int]], size: tuple[int, int] = (60, 40)) -> str:
+    boxes = "".join(
+        f"<object><name>{label}</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox>"
+        "</object>"
+        for label, a, b, c, d in objects
+    )
+    return (
+        f"<annotation><filename>{name}.jpg</filename><size><width>{size[0]}</width><height>{size[1]}</height>"
+        f"<depth>3</depth></size>{boxes}</annotation>"
+    )
+
+
+@pytest.fixture
+def source(tmp_path: Path, write_jpeg: WriteJpeg) -> Path:
+    files = {
+        "a": annotation("a", [("RBC", 1, 1, 10, 20), ("WBC", 30, 2, 60, 40), ("Platelets", 5, 5, 6, 6)]),
+        "b": annotation("b", [("RBC", 9, 9, 9, 9), ("Sickle", 1, 1, 5, 5), ("RBC", 50, 1, 70, 9)], size=(40, 60)),
+        "loose": annotation("loose", []),
+        "cut": annotation("cut", []),
+    }
+    (tmp_path / "Annotations").mkdir()
+    for name, text in files.items():
+        (tmp_path / "Annotations" / f"{name}.xml").write_text(text, encoding="utf-8")
+        write_jpeg(tmp_path / "JPEGImages" / f"{name}.jpg", cut=name == "cut")
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\ncut\n", encoding="utf-8")
+    (lists / "val.txt").write_text("b\ngone\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_records_in_pixel_edges_from_zero(source: Path) -> None:
+    records = {record.record_id: record for record in by_name("voc")(source).records}
+    assert list(records) == ["a", "b"]
+    a = records["a"]
+    assert (a.part, a.domain, a.dataset, records["b"].part) == ("train", Domain.OTHER, "bccd", "valid")
+    assert [(r.concept, r.box.xyxy_px) for r in a.regions] == [
+        ("red_blood_cell", (0, 0, 10, 20)),
+        ("white_blood_cell", (29, 1, 60, 40)),
+        ("platelet", (4, 4, 6, 6)),
+    ]
+    assert a.exhaustive_for == {"white_blood_cell", "platelet"}
+
+
+def test_every_dirt_is_listed(source: Path) -> None:
+    issues = by_name("voc")(source).issues
+    assert Counter((issue.record_id, issue.kind, issue.action) for issue in issues) == {
+        ("gone", "missing_annotation", "rejected"): 1,
+        ("loose", "no_part", "rejected"): 1,
+        ("cut", "unreadable_image", "rejected"): 1,
+        ("b", "degenerate_box", "rejected"): 1,
+        ("b", "unknown_class", "rejected"): 1,
+        ("b", "overhanging_box", "repaired"): 1,
+        ("b", "wrong_size", "repaired"): 1,
+    }
+
+
+def test_an_image_in_two_lists_and_a_broken_annotation_are_refused(source: Path) -> None:
+    (source / "Annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")
+    with pytest.raises(DataSetError, match=r"a\.xml"):
+        by_name("voc")(source)
+    (source / "Annotations" / "a.xml").write_text("<annotation/>", encoding="utf-8")
+    with pytest.raises(DataSetError, match="size/width"):
+        by_name("voc")(source)
+    (source / "ImageSets" / "Main" / "val.txt").write_text("a\n", encoding="utf-8")
+    with pytest.raises(DataSetError, match="two parts"):
+        by_name("voc")(source)
+
+
+@pytest.mark.real_data
+def test_counts_equal_the_published_files(shared_data: Path) -> None:
+    source = shared_data / "bccd"
+    names, flat = Counter(), Counter()
+    for file in (source / "Annotations").glob("*.xml"):
+        for item in ElementTree.parse(file).getroot().findall("object"):
+            left, top, right, bottom = (int(item.find("bndbox").findtext(e)) for e in ("xmin", "ymin", "xmax", "ymax"))
+            (flat if right <= left or bottom <= top else names)[item.findtext("name")] += 1
+    assert flat == {"RBC": 2}
+    assert names == {"RBC": 3348, "WBC": 301, "Platelets": 292}
+    imported = by_name("voc")(source)
+    assert Counter(g.concept for r in imported.records for g in r.regions) == {
+        "red_blood_cell": names["RBC"],
+        "white_blood_cell": names["WBC"],
+        "platelet": names["Platelets"],
+    }
+    assert Counter(r.part for r in imported.records) == {"train": 205, "valid": 87}
+    assert [(i.kind, i.action, i.record_id) for i in imported.issues] == [
+        ("degenerate_box", "rejected", "BloodImage_00338"),
+        ("degenerate_box", "rejected", "BloodImage_00343"),
+    ]
