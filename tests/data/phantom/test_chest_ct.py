@@ -51,7 +51,7 @@ def test_slice_shows_every_requested_finding_where_its_box_is(finding: str) -> N
             mask = ndimage.binary_opening(mask) if finding != "nodule" else mask
             rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
             seen = Box(x1=columns[0], y1=rows[0], x2=columns[-1] + 1, y2=rows[-1] + 1)
-            assert seen.iou(region.box) > 0.5
+            assert seen.iou(region.box) > (0.4 if finding == "nodule" else 0.5)  # a nodule is five pixels wide
     assert sides == {Side.LEFT, Side.RIGHT}
 
 

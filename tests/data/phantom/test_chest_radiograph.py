@@ -85,8 +85,9 @@ def test_box_bounds_what_the_finding_changes(finding: str) -> None:
     for seed in range(7):
         difference, image = changed(seed, finding)
         overlaps.append(extent(difference).iou(image.regions[0].box))
-    assert np.median(overlaps) > 0.6
-    assert min(overlaps) > 0.1
+    # A fracture's box takes in the rib on both sides of the break, as readers draw it.
+    assert np.median(overlaps) > (0.5 if finding == "fracture" else 0.75)
+    assert min(overlaps) > 0.4
 
 
 @pytest.mark.parametrize("finding", ADDED)
@@ -98,7 +99,7 @@ def test_box_holds_nearly_all_of_the_change(finding: str) -> None:
         pad = 4
         rows = slice(max(int(box.y1) - pad, 0), int(box.y2) + pad)
         columns = slice(max(int(box.x1) - pad, 0), int(box.x2) + pad)
-        assert energy[rows, columns].sum() > 0.85 * energy.sum()
+        assert energy[rows, columns].sum() > 0.8 * energy.sum()
 
 
 def test_left_of_the_patient_is_right_of_the_picture() -> None:
@@ -153,7 +154,8 @@ def test_lucent_lesions_are_darker_than_the_lung_was() -> None:
 
 
 def test_sizes_are_those_of_real_films() -> None:
-    # Fractions of the image side, ChestX-Det: 5th and 95th percentile of widths, widened by a third.
+    # Widths as fractions of the image side, 5th and 95th percentile of the real boxes. The phantom may go down to
+    # 1 / 1.8 of the lower and up to 1.33 times the upper: a sanity band, not a match of distributions.
     limits = {
         "nodule": (0.025, 0.098),
         "mass": (0.068, 0.351),

@@ -1,0 +1,96 @@
+"""Random views of an image and its boxes, in the model frame.
+
+Sides are never part of what a view is asked about in training, so a mirrored view makes no false statement.
+Legend: G boxes, H W rows and columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from medground.data.sample import HIGH, LOW
+from medground.schema.config import StrictConfig
+
+
+class AugmentConfig(StrictConfig):
+    """How far views stray.
+
+    Attributes:
+        size_px: side of the square view.
+        scale: smallest and largest magnification of the held image.
+        aspect: largest relative change of the aspect.
+        flip: probability of a mirror image.
+        min_visible: a box with less of its area in view is dropped.
+    """
+
+    size_px: int = 416
+    scale: tuple[float, float] = (0.65, 1.4)
+    aspect: float = 0.1
+    flip: float = 0.5
+    min_visible: float = 0.4
+
+
+def turn(image_HW: Tensor, boxes_G4: Tensor, quarter_turns: int, mirror: bool) -> tuple[Tensor, Tensor]:
+    """Mirrors left and right if asked, then turns anticlockwise by quarter turns."""
+    if mirror:
+        image_HW = image_HW.flip(1)
+        x1, y1, x2, y2 = boxes_G4.unbind(1)
+        boxes_G4 = torch.stack([image_HW.shape[1] - x2, y1, image_HW.shape[1] - x1, y2], 1)
+    for _ in range(quarter_turns % 4):
+        width = image_HW.shape[1]
+        image_HW = torch.rot90(image_HW, 1)
+        x1, y1, x2, y2 = boxes_G4.unbind(1)
+        boxes_G4 = torch.stack([y1, width - x2, y2, width - x1], 1)
+    return image_HW, boxes_G4
+
+
+def crop_and_scale(
+    image_HW: Tensor, boxes_G4: Tensor, config: AugmentConfig, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A square view at a random scale and place.
+
+    Returns:
+        The view, the boxes clipped to it, and a mask of the boxes that remain.
+    """
+    low, high = np.log(config.scale)
+    scale = float(np.exp(rng.uniform(low, high)))
+    stretch = float(np.exp(rng.uniform(-config.aspect, config.aspect)))
+    rows, columns = image_HW.shape
+    size = (max(8, round(rows * scale * stretch)), max(8, round(columns * scale / stretch)))
+    scaled = F.interpolate(image_HW[None, None], size, mode="bilinear", antialias=scale < 1, align_corners=False)[0, 0]
+    factor_x, factor_y = size[1] / columns, size[0] / rows
+    boxes_G4 = boxes_G4 * torch.tensor([factor_x, factor_y, factor_x, factor_y])
+    side = config.size_px
+    top, left = (int(rng.integers(min(0, length - side), max(0, length - side) + 1)) for length in size)
+    view = torch.full((side, side), LOW + 1.0)
+    source = scaled[max(0, top) : top + side, max(0, left) : left + side]
+    row, column = max(0, -top), max(0, -left)
+    view[row : row + source.shape[0], column : column + source.shape[1]] = source[: side - row, : side - column]
+    boxes_G4 = boxes_G4 - torch.tensor([left, top, left, top], dtype=boxes_G4.dtype)
+    clipped_G4 = boxes_G4.clamp(0, side)
+    area_G, seen_G = _area(boxes_G4), _area(clipped_G4)
+    return view, clipped_G4, (seen_G >= config.min_visible * area_G) & (seen_G >= 9)
+
+
+def _area(boxes_G4: Tensor) -> Tensor:
+    return (boxes_G4[:, 2] - boxes_G4[:, 0]).clamp(0) * (boxes_G4[:, 3] - boxes_G4[:, 1]).clamp(0)
+
+
+def change_intensity(image_HW: Tensor, rng: np.random.Generator) -> Tensor:
+    """Gamma, contrast, brightness, noise and blur within what films differ by."""
+    unit = (image_HW - LOW) / (HIGH - LOW)
+    unit = unit.clamp(0, 1) ** float(np.exp(rng.normal(0, 0.2)))
+    image_HW = (unit * (HIGH - LOW) + LOW) * float(np.exp(rng.normal(0, 0.1))) + float(rng.normal(0, 0.15))
+    if rng.random() < 0.3:
+        image_HW = F.avg_pool2d(image_HW[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
+    if rng.random() < 0.5:
+        image_HW = image_HW + torch.from_numpy(_noise(image_HW.shape, rng)) * float(rng.uniform(0.02, 0.12))
+    return image_HW.clamp(LOW, HIGH)
+
+
+def _noise(shape: torch.Size, rng: np.random.Generator) -> NDArray[np.float32]:
+    return rng.standard_normal(tuple(shape), dtype=np.float32)

@@ -1,0 +1,85 @@
+"""Training samples as a pure function of their number, so that a resumed run sees what an unbroken one would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, turn
+from medground.data.sample import Held, Sample, restore
+from medground.schema.anatomy import DOMAINS, Domain
+
+LIMB = DOMAINS.index(Domain.LIMB_RADIOGRAPH)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Images drawn from together: `share` of every batch comes from here, each image as often as its weight says."""
+
+    name: str
+    share: float
+    items: tuple[Held, ...]
+    weights: tuple[float, ...]
+
+
+def inverse_root_weights(items: Sequence[Held]) -> tuple[float, ...]:
+    """How often to draw each image: as often as its rarest finding asks, by the inverse root of its frequency.
+
+    Source: repeat-factor sampling, Gupta et al., LVIS, 2019, section 4.1, without a threshold.
+    """
+    counts: dict[str, int] = {}
+    for held in items:
+        for concept in set(held.concepts):
+            counts[concept] = counts.get(concept, 0) + 1
+    if not counts:
+        return (1.0,) * len(items)
+    most = max(counts.values())
+    return tuple(max(((most / counts[c]) ** 0.5 for c in held.concepts), default=1.0) for held in items)
+
+
+class MixedDataset(Dataset[Sample]):
+    """Sample number `n` is drawn, and changed, by a generator seeded with (seed, n)."""
+
+    def __init__(
+        self, pools: Sequence[Pool], concepts: Sequence[str], augment: AugmentConfig, *, seed: int, length: int
+    ) -> None:
+        self.pools = [pool for pool in pools if pool.items]
+        self.shares = np.array([pool.share for pool in self.pools])
+        self.shares = self.shares / self.shares.sum()
+        self.odds = [np.array(pool.weights) / sum(pool.weights) for pool in self.pools]
+        self.concepts = tuple(concepts)
+        self.augment = augment
+        self.seed = seed
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng((self.seed, index))
+        which = int(rng.choice(len(self.pools), p=self.shares))
+        held = self.pools[which].items[int(rng.choice(len(self.odds[which]), p=self.odds[which]))]
+        return augmented(held, self.concepts, self.augment, rng)
+
+
+def augmented(held: Held, concepts: tuple[str, ...], config: AugmentConfig, rng: np.random.Generator) -> Sample:
+    """One random view; boxes of concepts that are not trained are left out."""
+    image_HW = torch.from_numpy(restore(held.pixels_HW))
+    known = [row for row, concept in enumerate(held.concepts) if concept in concepts]
+    boxes_G4 = torch.from_numpy(held.boxes_G4)[known]
+    quarter_turns = int(rng.integers(4)) if held.domain == LIMB else 0
+    image_HW, boxes_G4 = turn(image_HW, boxes_G4, quarter_turns, bool(rng.random() < config.flip))
+    image_HW, boxes_G4, kept_G = crop_and_scale(image_HW, boxes_G4, config, rng)
+    kept = [known[row] for row in kept_G.nonzero().squeeze(1).tolist()]
+    return Sample(
+        change_intensity(image_HW, rng)[None],
+        boxes_G4[kept_G],
+        torch.tensor([concepts.index(held.concepts[row]) for row in kept], dtype=torch.int64),
+        torch.tensor([concept in held.exhaustive_for for concept in concepts]),
+        held.domain,
+        tuple(held.appearance[row] for row in kept),
+    )

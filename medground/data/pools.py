@@ -1,0 +1,189 @@
+"""Where training images come from: pools of images held in memory, in the model frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medground.data.phantom.chest_ct import chest_ct_slice
+from medground.data.phantom.chest_radiograph import RADIOGRAPH_FINDINGS, chest_radiograph
+from medground.data.sample import Held, quantise
+from medground.data.strangers import stranger
+from medground.dicom.grey import preset_window
+from medground.imaging.preprocess import prepare
+from medground.schema.anatomy import DOMAINS, Domain
+from medground.schema.record import ImageRecord, Region
+
+CT_CONCEPTS = frozenset({"nodule", "mass", "pleural_effusion", "pneumothorax", "consolidation"})
+CHEST_CONCEPTS = frozenset(RADIOGRAPH_FINDINGS)
+NEVER_DRAWN = frozenset({"fibrosis", "pleural_thickening"})
+OPACITIES = frozenset({"consolidation", "atelectasis", "mass"})
+OPACITY_NAMES = frozenset({"pneumonia", "infiltration"})
+PHANTOM_VERSION = 1  # part of the cache's names: raise it when a change of the phantom changes its pictures
+SHARD = 64
+
+
+def hold(
+    pixels: NDArray[np.float32] | Path,
+    regions: Sequence[Region],
+    *,
+    exhaustive_for: Iterable[str],
+    domain: Domain,
+    real: bool,
+    size_px: int,
+) -> Held:
+    """Brings one image and its regions into the model frame.
+
+    Args:
+        pixels: a file, or a displayed frame (rows, columns) of 0..1.
+        regions: boxes in stored pixels.
+        exhaustive_for: concepts whose every region is there.
+        domain: kind of image.
+        real: False for a phantom.
+        size_px: long side of the frame.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    image = prepare(pixels, size_px)
+    boxes = np.array([region.box.xyxy_px for region in regions], dtype=np.float64).reshape(-1, 4)
+    return Held(
+        quantise(image.pixels_HW.numpy()),
+        image.letterbox.to_frame(boxes).astype(np.float32),
+        tuple(region.concept for region in regions),
+        frozenset(exhaustive_for),
+        DOMAINS.index(domain),
+        tuple(region.appearance for region in regions),
+        real,
+    )
+
+
+def hold_records(records: Sequence[ImageRecord], size_px: int) -> Iterator[Held]:
+    """The images of records, in their order.
+
+    Raises:
+        ValueError: on a record without a file.
+        InputError: on a file that cannot be read.
+    """
+    for record in records:
+        if record.path is None:
+            raise ValueError(f"record {record.record_id!r} names no image file; import it with its images")
+        yield hold(
+            record.path,
+            record.regions,
+            exhaustive_for=record.exhaustive_for,
+            domain=record.domain,
+            real=not record.synthetic,
+            size_px=size_px,
+        )
+
+
+def phantom_radiograph(seed: int, size_px: int) -> Held:
+    """A chest radiograph phantom in the model frame.
+
+    Its truth is exact for every finding it can draw and for those it never draws. Pneumonia and infiltration are what a
+    reader may call an opacity, so they are known to be absent only where no opacity was drawn.
+    """
+    image = chest_radiograph(seed, size_px=size_px)
+    exhaustive_for = CHEST_CONCEPTS | NEVER_DRAWN
+    if not OPACITIES & {region.concept for region in image.regions}:
+        exhaustive_for |= OPACITY_NAMES
+    return hold(
+        image.pixels,
+        image.regions,
+        exhaustive_for=exhaustive_for,
+        domain=Domain.CHEST_RADIOGRAPH,
+        real=False,
+        size_px=size_px,
+    )
+
+
+def phantom_slice(seed: int, size_px: int) -> Held:
+    """An axial CT slice phantom in the lung window, in the model frame."""
+    hu, regions = chest_ct_slice(seed)
+    return hold(
+        preset_window("lung").apply(hu.astype(np.float64)).astype(np.float32),
+        regions,
+        exhaustive_for=CT_CONCEPTS,
+        domain=Domain.CHEST_CT,
+        real=False,
+        size_px=size_px,
+    )
+
+
+def stranger_image(seed: int, size_px: int) -> Held:
+    """A picture that is no radiograph and shows nothing that is asked for."""
+    return hold(
+        stranger(seed),
+        (),
+        exhaustive_for=CHEST_CONCEPTS | NEVER_DRAWN | OPACITY_NAMES,
+        domain=Domain.OTHER,
+        real=False,
+        size_px=size_px,
+    )
+
+
+def generated(
+    make: Callable[[int, int], Held], seeds: range, size_px: int, cache: Path, *, workers: int, note: Callable[[str], None]
+) -> list[Held]:
+    """Generated images, kept on disk in shards so that an interrupted run goes on where it was.
+
+    Args:
+        make: one of the makers of this module.
+        seeds: one image for each.
+        size_px: long side of the frame.
+        cache: folder of the shards; named by maker, phantom version, seeds and size.
+        workers: processes.
+        note: called with a progress line after each shard.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    shards = [seeds[start : start + SHARD] for start in range(0, len(seeds), SHARD)]
+    stem = f"{make.__name__}-v{PHANTOM_VERSION}-{size_px}"
+    paths = [cache / f"{stem}-{shard.start}-{shard.stop}.npz" for shard in shards]
+    missing = [(shard, path) for shard, path in zip(shards, paths, strict=True) if not path.exists()]
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [pool.submit(_write_shard, make, shard, size_px, path) for shard, path in missing]
+        for done, job in enumerate(jobs, 1):
+            job.result()
+            note(f"{make.__name__}: {done} of {len(jobs)} shards")
+    return [held for path in paths for held in _read_shard(path)]
+
+
+def _write_shard(make: Callable[[int, int], Held], seeds: range, size_px: int, path: Path) -> None:
+    items = [make(seed, size_px) for seed in seeds]
+    truth = [
+        {
+            "boxes": held.boxes_G4.tolist(),
+            "concepts": held.concepts,
+            "exhaustive_for": sorted(held.exhaustive_for),
+            "domain": held.domain,
+            "appearance": held.appearance,
+        }
+        for held in items
+    ]
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(
+        partial,
+        truth=np.frombuffer(json.dumps(truth).encode(), dtype=np.uint8),
+        **{f"image{index}": held.pixels_HW for index, held in enumerate(items)},
+    )
+    partial.replace(path)
+
+
+def _read_shard(path: Path) -> Iterator[Held]:
+    with np.load(path, allow_pickle=False) as shard:
+        for index, truth in enumerate(json.loads(shard["truth"].tobytes())):
+            yield Held(
+                shard[f"image{index}"],
+                np.array(truth["boxes"], dtype=np.float32).reshape(-1, 4),
+                tuple(truth["concepts"]),
+                frozenset(truth["exhaustive_for"]),
+                truth["domain"],
+                tuple(tuple(words) for words in truth["appearance"]),
+                False,
+            )

@@ -1,0 +1,1 @@
+"""Floor 1: the one preprocessing that training and serving share."""
