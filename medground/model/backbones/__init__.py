@@ -1,0 +1,1 @@
+"""Vision towers: images in, feature pyramid out."""

@@ -1,0 +1,95 @@
+"""Text-conditioned dense proposals: every location scores every phrase and regresses a box.
+
+Legend: B images, A locations of all levels, P phrases, D embedding width, K distance bins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from medground.model.backbones.compact import STRIDES_PX, Pyramid
+from medground.model.config import HeadConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """What the dense head says of a batch.
+
+    Attributes:
+        logits_BAP: score of each phrase at each location (before the sigmoid).
+        distances_BA4K: logits of the distance distribution of each box side, in strides.
+        boxes_BA4: xyxy pixels of the model frame.
+        centres_A2: x, y of the locations, pixels of the model frame.
+        strides_A: stride of the level of each location, pixels.
+    """
+
+    logits_BAP: Tensor
+    distances_BA4K: Tensor
+    boxes_BA4: Tensor
+    centres_A2: Tensor
+    strides_A: Tensor
+
+
+def locations(sizes: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+    """Centres (A, 2) as x, y pixels and strides (A,) of all locations, finest level first, row by row."""
+    centres, strides = [], []
+    for (rows, columns), stride in zip(sizes, STRIDES_PX, strict=True):
+        y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
+        centres.append(torch.stack([x, y], -1).reshape(-1, 2) * stride)
+        strides.append(torch.full((rows * columns,), float(stride)))
+    return torch.cat(centres), torch.cat(strides)
+
+
+def separable(width: int) -> nn.Sequential:
+    """Depthwise 3x3 then pointwise convolution."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, 1, 1, groups=width, bias=False),
+        nn.BatchNorm2d(width),
+        nn.SiLU(),
+        nn.Conv2d(width, width, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.SiLU(),
+    )
+
+
+class DenseHead(nn.Module):
+    """One head shared by all levels.
+
+    The score of a phrase is the scaled dot product of a batch-normalised location embedding and the phrase's unit
+    vector (YOLO-World, Cheng et al., 2024, eq. 2); without the norm's affine part, or with a prior of a hundredth, the
+    background of sixteen phrases outweighed everything and training diverged. Box sides are distributions over distance bins
+    (Generalized Focal Loss, Li et al., 2020, section 3.2).
+    """
+
+    def __init__(self, width: int, text_width: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.bins = config.bins
+        self.score = nn.Sequential(separable(width), separable(width), nn.Conv2d(width, text_width, 1))
+        self.norm = nn.BatchNorm2d(text_width)
+        self.box = nn.Sequential(separable(width), separable(width), nn.Conv2d(width, 4 * config.bins, 1))
+        self.scale = nn.Parameter(torch.tensor(0.0))
+        self.bias = nn.Parameter(torch.tensor(config.prior_logit))
+
+    def forward(self, pyramid: Pyramid, text_PD: Tensor) -> Dense:
+        """Scores every phrase at every location; see `Dense`."""
+        embeddings, distances, sizes = [], [], []
+        for level_BCHW in pyramid.levels_BCHW:
+            embeddings.append(self.norm(self.score(level_BCHW)).flatten(2))
+            distances.append(self.box(level_BCHW).flatten(2))
+            sizes.append((level_BCHW.shape[2], level_BCHW.shape[3]))
+        embedding_BAD = torch.cat(embeddings, 2).transpose(1, 2)
+        logits_BAP = embedding_BAD @ text_PD.T * self.scale.exp() + self.bias
+        distances_BA4K = torch.cat(distances, 2).transpose(1, 2).unflatten(2, (4, self.bins))
+        centres_A2, strides_A = locations(sizes)
+        boxes_BA4 = boxes_from_distances(distances_BA4K, centres_A2, strides_A)
+        return Dense(logits_BAP, distances_BA4K, boxes_BA4, centres_A2, strides_A)
+
+
+def boxes_from_distances(distances_BA4K: Tensor, centres_A2: Tensor, strides_A: Tensor) -> Tensor:
+    """Boxes (B, A, 4), xyxy pixels, from the expected distance of each side (left, top, right, bottom)."""
+    bins = torch.arange(distances_BA4K.shape[-1], dtype=distances_BA4K.dtype)
+    expected_BA4 = distances_BA4K.softmax(-1) @ bins * strides_A[:, None]
+    return torch.cat([centres_A2 - expected_BA4[..., :2], centres_A2 + expected_BA4[..., 2:]], -1)

@@ -1,0 +1,194 @@
+"""Grounder: images and phrases in, calibrated readings out.
+
+Legend: B images, P phrases, A locations, Q queries, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from medground.imaging.boxes import clip, nms
+from medground.imaging.preprocess import ModelImage
+from medground.model.backbones.compact import Pyramid
+from medground.model.bundle import Bundle, read_bundle
+from medground.model.decoder import Refined
+from medground.model.dense_head import Dense
+from medground.model.network import Proposals
+from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
+from medground.model.scope import Scope
+from medground.model.tokenizer import encode
+from medground.schema.anatomy import DOMAINS, Domain
+from medground.schema.result import ModelInfo
+from medground.schema.vocabulary import Vocabulary
+
+FINAL_NMS_IOU = 0.5
+LOWEST_LOGIT = -9.0
+
+
+@dataclass(frozen=True, slots=True)
+class RawReading:
+    """What the network says of one phrase on one image, before calibration.
+
+    Attributes:
+        boxes_N4: xyxy pixels of the stored image, best first.
+        logits_N: score before the calibration.
+        frame_boxes_N4: the same boxes in the model frame.
+        presence_logit: of the phrase on the image.
+    """
+
+    boxes_N4: Tensor
+    logits_N: Tensor
+    frame_boxes_N4: Tensor
+    presence_logit: float
+
+    @property
+    def best_logit(self) -> float:
+        """Score of the best box; -9 where there is none."""
+        return float(self.logits_N[0]) if len(self.logits_N) else LOWEST_LOGIT
+
+
+class Grounder:
+    """Answers phrases on images with one bundle.
+
+    Args:
+        bundle: a bundle that was read and checked.
+        query_weight: share of the query decoder in the score, 0 (dense proposals alone) to 1.
+    """
+
+    def __init__(self, bundle: Bundle, *, query_weight: float | None = None) -> None:
+        self.bundle = bundle
+        self.query_weight = bundle.scope.query_weight if query_weight is None else query_weight
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, version and digest of the bundle."""
+        return self.bundle.info
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary the bundle was trained with."""
+        return self.bundle.vocabulary
+
+    @property
+    def scope(self) -> Scope:
+        """What the bundle answers about."""
+        return self.bundle.scope
+
+    @property
+    def image_size_px(self) -> int:
+        """Long side of the model frame."""
+        return self.bundle.network.config.image_size_px
+
+    @torch.inference_mode()
+    def read(
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+    ) -> list[ImageReading]:
+        """Reads each image for each phrase.
+
+        Args:
+            images: images in the model frame; any sizes.
+            phrases: what to look for; may be empty, then only the kind of image is read.
+            max_boxes: at most so many boxes per phrase and image.
+            top_k: appearance words are decoded for so many of them.
+            min_score: boxes below this calibrated score are left out.
+        """
+        return [self._read_one(image, phrases, max_boxes, top_k, min_score) for image in images]
+
+    def _read_one(
+        self, image: ModelImage, phrases: Sequence[Phrase], max_boxes: int, top_k: int, min_score: float
+    ) -> ImageReading:
+        pyramid, text_PD, dense = self._look(image, phrases)
+        domain, probability, familiarity = self._kind(pyramid)
+        raws = self._raw(image, pyramid, text_PD, dense, max_boxes)
+        calibration = self.bundle.calibration
+        readings = []
+        for phrase, raw in zip(phrases, raws, strict=True):
+            scores = [calibration.box_probability(float(x), phrase.concept, domain) for x in raw.logits_N]
+            count = sum(score >= min_score for score in scores)
+            words = self._words(pyramid, raw.frame_boxes_N4[: min(count, top_k)], phrase.concept, domain)
+            words += [()] * (count - len(words))
+            candidates = tuple(
+                Candidate((float(b[0]), float(b[1]), float(b[2]), float(b[3])), score, said)
+                for b, score, said in zip(raw.boxes_N4.tolist()[:count], scores, words, strict=False)
+            )
+            presence = calibration.presence_probability(raw.presence_logit, raw.best_logit, phrase.concept, domain)
+            readings.append(PhraseReading(phrase, presence, candidates))
+        return ImageReading(domain, probability, familiarity, tuple(readings))
+
+    @torch.inference_mode()
+    def raw(self, image: ModelImage, phrases: Sequence[Phrase], *, max_boxes: int = 300) -> tuple[list[RawReading], Tensor]:
+        """Uncalibrated readings and the image vector: what calibration and familiarity are fitted on."""
+        pyramid, text_PD, dense = self._look(image, phrases)
+        return self._raw(image, pyramid, text_PD, dense, max_boxes), pyramid.image_BC[0]
+
+    def _look(self, image: ModelImage, phrases: Sequence[Phrase]) -> tuple[Pyramid, Tensor, Dense]:
+        network, config = self.bundle.network, self.bundle.network.config
+        pixels = image.pixels_HW[None, None].contiguous(memory_format=torch.channels_last)
+        pyramid = network.backbone(pixels)
+        texts = [phrase.text for phrase in phrases]
+        if texts:
+            text_PD = network.text(encode(self.bundle.tokenizer, texts, config.text.max_tokens))
+        else:
+            text_PD = torch.zeros(0, config.text.width)
+        return pyramid, text_PD, network.dense(pyramid, text_PD)
+
+    def _kind(self, pyramid: Pyramid) -> tuple[Domain, float, float]:
+        probability, index = self.bundle.network.kind(pyramid.image_BC)[0].softmax(-1).max(-1)
+        familiarity = self.bundle.familiarity.share_less_typical(pyramid.image_BC[0], int(index))
+        return DOMAINS[int(index)], float(probability), familiarity
+
+    def _raw(self, image: ModelImage, pyramid: Pyramid, text_PD: Tensor, dense: Dense, max_boxes: int) -> list[RawReading]:
+        network, phrases = self.bundle.network, text_PD.shape[0]
+        if phrases == 0:
+            return []
+        image_N, phrase_N = torch.zeros(phrases, dtype=torch.int64), torch.arange(phrases)
+        queries = network.config.decoder.queries
+        found = network.propose(dense, image_N, phrase_N, max(queries, max_boxes))
+        head = Proposals(found.boxes_NQ4[:, :queries], found.logits_NQ[:, :queries], found.level_NQ[:, :queries])
+        refined = network.refine(pyramid, text_PD, image_N, phrase_N, head)[-1] if self.query_weight > 0 else None
+        presence_P = network.presence(pyramid.image_BC, text_PD, dense.logits_BAP.amax(1))[0]
+        return [
+            self._settle(image, found, refined, row, float(presence_P[row]), max_boxes) for row in range(phrases)
+        ]
+
+    def _settle(
+        self, image: ModelImage, found: Proposals, refined: Refined | None, row: int, presence: float, max_boxes: int
+    ) -> RawReading:
+        """Fuses dense and query scores and boxes, suppresses duplicates, goes back to stored pixels."""
+        boxes_Q4, logits_Q = found.boxes_NQ4[row].clone(), found.logits_NQ[row].clone()
+        if refined is not None:
+            count, weight = refined.logits_NQ.shape[1], self.query_weight
+            real = logits_Q[:count] > -19
+            mixed = (1 - weight) * logits_Q[:count] + weight * refined.logits_NQ[row]
+            logits_Q[:count] = torch.where(real, mixed, logits_Q[:count])
+            boxes_Q4[:count] = (1 - weight) * boxes_Q4[:count] + weight * refined.boxes_NQ4[row]
+        box = image.letterbox
+        boxes_Q4 = clip(boxes_Q4, box.inner_columns, box.inner_rows)
+        size_Q2 = boxes_Q4[:, 2:] - boxes_Q4[:, :2]
+        keep = (logits_Q > LOWEST_LOGIT) & (size_Q2.amin(1) >= 1.0)
+        boxes_Q4, logits_Q = boxes_Q4[keep], logits_Q[keep]
+        best = nms(boxes_Q4, logits_Q, FINAL_NMS_IOU, max_boxes)
+        stored = torch.from_numpy(box.to_stored(boxes_Q4[best].double().numpy()))
+        return RawReading(clip(stored, box.columns, box.rows), logits_Q[best], boxes_Q4[best], presence)
+
+    def _words(self, pyramid: Pyramid, boxes_N4: Tensor, concept: str, domain: Domain) -> list[tuple[str, ...]]:
+        entry = self.bundle.scope.find(concept, domain)
+        if entry is None or not entry.described or len(boxes_N4) == 0:
+            return [()] * len(boxes_N4)
+        vector_ND = self.bundle.network.words_from(pyramid, boxes_N4, torch.zeros(len(boxes_N4), dtype=torch.int64))
+        return self.bundle.network.describer.decode(vector_ND)
+
+
+def load_grounder(folder: Path | None = None) -> Grounder:
+    """A grounder from a bundle folder; the shipped one by default.
+
+    Raises:
+        BundleMissingError: if there is none.
+        BundleDamagedError: if it differs from its manifest.
+    """
+    return Grounder(read_bundle(folder))

@@ -1,0 +1,66 @@
+"""What a grounding model says of an image, before anything is decided from it.
+
+These are the only types that cross from the model to `inference`; boxes are already back in pixels of the stored image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medground.schema.anatomy import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One thing to look for: a vocabulary key and the words of the question that name it."""
+
+    concept: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A proposed box.
+
+    Attributes:
+        box_xyxy_px: pixels of the stored image, 0 <= x1 < x2 <= columns.
+        score: calibrated probability that the box holds the finding, 0..1.
+        appearance: appearance words decoded from the region, most certain first; empty where none were decoded.
+    """
+
+    box_xyxy_px: tuple[float, float, float, float]
+    score: float
+    appearance: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseReading:
+    """The answer to one phrase on one image.
+
+    Attributes:
+        phrase: what was looked for.
+        presence: calibrated probability that it is anywhere on the image, 0..1.
+        candidates: boxes, best score first.
+    """
+
+    phrase: Phrase
+    presence: float
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReading:
+    """What the model makes of one image (or one slice).
+
+    Attributes:
+        domain: most probable kind of image.
+        domain_probability: probability of `domain`, 0..1.
+        familiarity: share of development images of that domain that look less typical than this one, 0..1;
+            0 means unlike anything the model was trained on.
+        phrases: one reading per phrase, in the order asked.
+    """
+
+    domain: Domain
+    domain_probability: float
+    familiarity: float
+    phrases: tuple[PhraseReading, ...]

@@ -1,0 +1,1 @@
+"""Floor 2: the one door to MLflow."""

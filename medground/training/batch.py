@@ -1,0 +1,45 @@
+"""How samples become a batch.
+
+Legend: B images, C trained concepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from medground.data.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples of one size, stacked; truth stays per image."""
+
+    images_B1HW: Tensor
+    boxes: tuple[Tensor, ...]
+    concepts: tuple[Tensor, ...]
+    exhaustive_BC: Tensor
+    domain_B: Tensor
+    appearance: tuple[tuple[tuple[str, ...], ...], ...]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Batch:
+        """Stacks samples of equal image size."""
+        return cls(
+            torch.stack([s.image_1HW for s in samples]).contiguous(memory_format=torch.channels_last),
+            tuple(s.boxes_G4 for s in samples),
+            tuple(s.concept_G for s in samples),
+            torch.stack([s.exhaustive_C for s in samples]),
+            torch.tensor([s.domain for s in samples]),
+            tuple(s.appearance_G for s in samples),
+        )
+
+    def present_BC(self) -> Tensor:  # noqa: N802 - shape suffix
+        """True where the image has a box of the concept."""
+        present = torch.zeros_like(self.exhaustive_BC)
+        for row, concept_G in enumerate(self.concepts):
+            present[row, concept_G] = True
+        return present

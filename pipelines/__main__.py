@@ -1,0 +1,31 @@
+"""`python -m pipelines NAME ...`: finds the job by name and runs it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+
+JOBS = {
+    "train": "train a recipe, calibrate it, and write its bundle",
+    "evaluate": "score a bundle on held-out phantoms and on real films",
+    "scope-check": "ask the committed list of questions in and out of scope",
+    "phantom-sheet": "draw the contact sheet of phantoms and compare them with real films",
+    "find-duplicates": "list near-duplicate images of FracAtlas across its parts",
+    "dicom-outcomes": "write what becomes of each development DICOM file",
+}
+
+
+def main() -> int:
+    """Runs the job named first on the command line."""
+    if len(sys.argv) < 2 or sys.argv[1] in {"-h", "--help"} or sys.argv[1] not in JOBS:
+        width = max(map(len, JOBS))
+        lines = [f"  {name:<{width}}  {what}" for name, what in JOBS.items()]
+        print("usage: python -m pipelines JOB [--help]\n\njobs:", *lines, sep="\n")
+        return 0 if sys.argv[1:2] in (["-h"], ["--help"]) else 2
+    job: Callable[[list[str]], int] = importlib.import_module(f"pipelines.{sys.argv[1].replace('-', '_')}").main
+    return job(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,189 @@
+"""Calibrates a trained network on the development part and puts its bundle together."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from medground.data.dataset import Pool
+from medground.data.pools import hold_records, phantom_radiograph, phantom_slice, stranger_image
+from medground.data.sample import Held, restore
+from medground.data.splits import DEV
+from medground.evaluation.detection import Detection, ImageTruth, Truth, average_precision
+from medground.imaging.letterbox import Letterbox
+from medground.imaging.preprocess import ModelImage
+from medground.model.bundle import Bundle
+from medground.model.calibration import IDENTITY
+from medground.model.familiarity import Familiarity
+from medground.model.grounder import Grounder
+from medground.model.network import GroundingNetwork
+from medground.model.reading import Phrase
+from medground.model.scope import Scope, TrainedConcept
+from medground.schema.anatomy import DOMAINS, Domain
+from medground.schema.result import ModelInfo
+from medground.schema.vocabulary import Vocabulary
+from medground.training.calibrate import Reading, fit_calibration, fit_familiarity, hits_of
+from medground.training.recipe import Recipe
+from pipelines.sources import DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, Sources, say
+
+QUERY_WEIGHTS = (0.0, 0.3, 0.5, 0.7)
+
+
+def framed(held: Held) -> ModelImage:
+    """A held image as the model's input; its own frame stands for the stored one."""
+    rows, columns = held.pixels_HW.shape
+    box = Letterbox(columns, rows, columns, rows, columns, rows)
+    return ModelImage(torch.from_numpy(restore(held.pixels_HW)), box, 0.0)
+
+
+def development_images(recipe: Recipe, sources: Sources) -> list[Held]:
+    """Real development films and phantoms of seeds that training never uses."""
+    size = recipe.model.image_size_px
+    phantoms = min(DEVELOPMENT_PHANTOMS, recipe.mix.phantom_radiographs)
+    made = [phantom_radiograph(DEVELOPMENT_SEEDS + n, size) for n in range(phantoms)]
+    made += [phantom_slice(DEVELOPMENT_SEEDS + n, size) for n in range(max(2, phantoms // 3))]
+    made += [stranger_image(DEVELOPMENT_SEEDS + n, size) for n in range(max(2, phantoms // 3))]
+    real = [*sources.chest[DEV], *sources.limb[DEV], *sources.blood[DEV]]
+    return [*made, *hold_records(real, size)]
+
+
+def trained_concepts(recipe: Recipe, pools: Sequence[Pool]) -> tuple[TrainedConcept, ...]:
+    """What was learned on which kind of image, counted in the training pools."""
+    images: Counter[tuple[str, int]] = Counter()
+    boxes: Counter[tuple[str, int]] = Counter()
+    real: Counter[tuple[str, int]] = Counter()
+    described: set[tuple[str, int]] = set()
+    for held in (held for pool in pools for held in pool.items):
+        for concept in {c for c in held.concepts if c in recipe.concepts}:
+            key = (concept, held.domain)
+            images[key] += 1
+            boxes[key] += held.concepts.count(concept)
+            real[key] += held.concepts.count(concept) * held.real
+            if any(words for words, name in zip(held.appearance, held.concepts, strict=True) if name == concept):
+                described.add(key)
+    return tuple(
+        TrainedConcept(
+            concept=concept,
+            domain=DOMAINS[domain],
+            images=images[concept, domain],
+            boxes=boxes[concept, domain],
+            real_boxes=real[concept, domain],
+            synthetic_only=real[concept, domain] == 0,
+            described=(concept, domain) in described,
+        )
+        for concept, domain in sorted(boxes)
+    )
+
+
+def asked(recipe: Recipe, vocabulary: Vocabulary, scope: Scope, domain: Domain) -> list[Phrase]:
+    """The preferred English and Chinese name, in turn, of each concept the domain is answered about."""
+    concepts = [concept for concept in recipe.concepts if scope.find(concept, domain)]
+    return [
+        Phrase(key, vocabulary[key].names["zh" if row % 2 and "zh" in vocabulary[key].names else "en"][0])
+        for row, key in enumerate(concepts)
+    ]
+
+
+def read_development(
+    grounder: Grounder, recipe: Recipe, images: Sequence[Held]
+) -> tuple[list[Reading], list[tuple[Domain, NDArray[np.float32]]], dict[str, float]]:
+    """Raw readings of every question, image vectors, and AP50 by kind of image, concept and real or synthetic."""
+    readings: list[Reading] = []
+    vectors: list[tuple[Domain, NDArray[np.float32]]] = []
+    truths: dict[str, list[ImageTruth]] = defaultdict(list)
+    found: dict[str, list[Detection]] = defaultdict(list)
+    for number, held in enumerate(images):
+        domain = DOMAINS[held.domain]
+        questions = asked(recipe, grounder.vocabulary, grounder.scope, domain)
+        raws, vector = grounder.raw(framed(held), questions)
+        vectors.append((domain, vector.numpy()))
+        group = f"{domain.value}, {'real' if held.real else 'phantom'}"
+        name = str(number)
+        boxes = [(c, tuple(map(float, b))) for c, b in zip(held.concepts, held.boxes_G4, strict=True)]
+        truths[group].append(
+            ImageTruth(name, name, tuple(Truth(name, c, (b[0], b[1], b[2], b[3])) for c, b in boxes), held.exhaustive_for)
+        )
+        for question, raw in zip(questions, raws, strict=True):
+            mine = torch.from_numpy(held.boxes_G4[[c == question.concept for c in held.concepts]])
+            exhaustive = question.concept in held.exhaustive_for
+            present = True if len(mine) else False if exhaustive else None
+            hits = hits_of(raw.boxes_N4, mine, exhaustive=exhaustive)
+            logits = tuple(float(x) for x in raw.logits_N)
+            readings.append(Reading(question.concept, domain, held.real, present, raw.presence_logit, logits, hits))
+            for box, logit in zip(raw.boxes_N4.tolist(), logits, strict=True):
+                found[group].append(Detection(name, question.concept, (box[0], box[1], box[2], box[3]), logit))
+    figures = {}
+    for group, known in truths.items():
+        for concept in recipe.concepts:
+            value = average_precision(known, found[group], concept)
+            if value is not None:
+                figures[f"{group}/{concept}"] = value
+    return readings, vectors, figures
+
+
+def fit_bundle(
+    recipe: Recipe,
+    network: GroundingNetwork,
+    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
+    sources: Sources,
+    pools: Sequence[Pool],
+) -> tuple[Bundle, dict[str, dict[str, float]]]:
+    """Chooses the query decoder's share by mean development AP50, then fits calibration and familiarity.
+
+    Returns:
+        The bundle (its summary empty) and AP50 by query weight.
+    """
+    images = development_images(recipe, sources)
+    scope = Scope(trained=trained_concepts(recipe, pools))
+    nowhere = Familiarity(
+        torch.zeros(len(DOMAINS), recipe.model.backbone.channels[-1]),
+        torch.zeros(len(DOMAINS), recipe.model.backbone.channels[-1], recipe.model.backbone.channels[-1]),
+        torch.full((len(DOMAINS), 1), torch.inf),
+    )
+    trained_on = tuple(name for name, parts in (("phantom", True), ("NIH ChestX-ray14 / ChestX-Det", sources.chest["train"]),
+                                                ("FracAtlas", sources.limb["train"])) if parts)
+    info = ModelInfo(name=f"medground-{recipe.name}", version=recipe.version, sha256="", trained_on=trained_on)
+    raw = Bundle(info, network, tokenizer, vocabulary, scope, IDENTITY, nowhere, {})
+    tables: dict[str, dict[str, float]] = {}
+    best: tuple[float, float, list[Reading], list[tuple[Domain, NDArray[np.float32]]]] | None = None
+    for weight in QUERY_WEIGHTS:
+        readings, vectors, figures = read_development(Grounder(raw, query_weight=weight), recipe, images)
+        mean = float(np.mean(list(figures.values()))) if figures else 0.0
+        tables[f"query weight {weight}"] = {"mean": mean, **figures}
+        say(f"query weight {weight}: mean development AP50 {mean:.4f}")
+        if best is None or mean > best[0]:
+            best = (mean, weight, readings, vectors)
+    if best is None:
+        raise ValueError("there is no query weight to choose from")
+    _, weight, readings, vectors = best
+    train_vectors = list(image_vectors(raw, pools))
+    bundle = Bundle(
+        info,
+        network,
+        tokenizer,
+        vocabulary,
+        scope.model_copy(update={"query_weight": weight}),
+        fit_calibration(readings),
+        fit_familiarity(train_vectors, vectors),
+        {},
+    )
+    return bundle, tables
+
+
+def image_vectors(bundle: Bundle, pools: Sequence[Pool], limit: int = 500) -> Iterator[tuple[Domain, NDArray[np.float32]]]:
+    """Image vectors of at most `limit` images of each pool, unaugmented."""
+    grounder = Grounder(bundle, query_weight=0.0)
+    for pool in pools:
+        for held in pool.items[:limit]:
+            yield DOMAINS[held.domain], grounder.raw(framed(held), [])[1].numpy()
+
+
+def development_figures(tables: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """The tables of `fit_bundle`, rounded for the summary."""
+    return {name: {key: round(value, 4) for key, value in table.items()} for name, table in tables.items()}

@@ -1,0 +1,142 @@
+"""`python -m pipelines train`: trains a recipe, fits its calibration, writes its bundle. Goes on after a kill."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import platform
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from medground.data.dataset import Pool
+from medground.data.questions import phrases
+from medground.data.vocabulary import load_vocabulary
+from medground.model.bundle import Bundle, round_as_stored, save_bundle
+from medground.model.network import GroundingNetwork, count_parameters
+from medground.model.tokenizer import train_tokenizer
+from medground.schema.errors import MedgroundError
+from medground.schema.vocabulary import Vocabulary
+from medground.tracking.runs import Run, open_run
+from medground.training.recipe import Recipe
+from medground.training.trainer import Trainer, recipe_digest
+from pipelines.fit import development_figures, fit_bundle
+from pipelines.recipes import RECIPES, recipe
+from pipelines.sources import default_data, load_sources, say, training_pools
+
+HOME = Path(__file__).resolve().parents[1] / "mlruns"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = argparse.ArgumentParser(prog="python -m pipelines train", description=__doc__)
+    parse.add_argument("--recipe", default="compact", choices=sorted(RECIPES), help="what to train (default: compact)")
+    parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
+    parse.add_argument("--out", type=Path, help="work folder (default: out/train/RECIPE)")
+    parse.add_argument("--bundle", type=Path, help="where the bundle goes (default: OUT/bundle)")
+    parse.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    parse.add_argument("--stop-after", type=int, metavar="STEPS", help="stop, with a checkpoint, after so many steps")
+    parse.add_argument("--calibrate-only", action="store_true", help="no training: calibrate the finished checkpoint anew")
+    parse.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parse.add_argument("--mlruns", type=Path, default=HOME, help="MLflow's home (default: mlruns/)")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; see `parser`."""
+    args = parser().parse_args(argv)
+    torch.set_num_threads(args.threads)
+    chosen = recipe(args.recipe)
+    out: Path = args.out or Path("out") / "train" / chosen.name
+    if not (args.resume or args.calibrate_only) and (out / "checkpoint.safetensors").exists():
+        say(f"{out} holds an unfinished or finished run: give --resume to go on with it, or another --out")
+        return 2
+    out.mkdir(parents=True, exist_ok=True)
+    note = out / "mlflow_run_id"
+    known = note.read_text() if note.exists() else None
+    try:
+        with open_run(args.mlruns, "medground", chosen.name, run_id=known) as run:
+            note.write_text(run.run_id)
+            return _train(args, chosen, out, run)
+    except MedgroundError as error:
+        say(f"error: {error}")
+        return error.exit_code
+
+
+def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: Run) -> int:
+    vocabulary = load_vocabulary()
+    started = time.monotonic()
+    sources = load_sources(args.data)
+    pools = training_pools(chosen, sources, out.parent / "cache", workers=args.threads)
+    torch.manual_seed(chosen.seed)
+    network = GroundingNetwork(chosen.model).to(memory_format=torch.channels_last)
+    tokenizer = train_tokenizer(corpus(vocabulary), chosen.model.text.tokens)
+    say(f"{count_parameters(network) / 1e6:.2f}M parameters; recipe {recipe_digest(chosen)[:12]}")
+    run.parameters(flat(chosen.model_dump(mode="json")))
+    trainer = Trainer(chosen, network, tokenizer, vocabulary, pools, out, run, say)
+    resume = args.resume or args.calibrate_only
+    if not trainer.run(resume=resume, stop_after=0 if args.calibrate_only else args.stop_after):
+        say("stopped before the end; go on with --resume")
+        return 0
+    round_as_stored(network)
+    network.eval()
+    bundle, readings = fit_bundle(chosen, network, tokenizer, vocabulary, sources, pools)
+    summary = {
+        "recipe": chosen.model_dump(mode="json"),
+        "recipe_sha256": recipe_digest(chosen),
+        "pools": pool_counts(pools),
+        "parts": {name: {part: len(own) for part, own in parts.items()}
+                  for name, parts in (("cxr", sources.chest), ("fracatlas", sources.limb), ("bccd", sources.blood))},
+        "development": development_figures(readings),
+        "seconds_this_call": round(time.monotonic() - started),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},
+    }
+    folder: Path = args.bundle or out / "bundle"
+    bundle = Bundle(**{**{name: getattr(bundle, name) for name in Bundle.__slots__}, "summary": summary})
+    digest = save_bundle(bundle, folder)
+    (out / "training_summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    run.metrics({f"development/{key}": value for key, value in numbers(summary["development"]).items()})
+    run.artifact(folder)
+    say(f"bundle {folder} ({digest[:12]}), {sum(p.stat().st_size for p in folder.iterdir()) / 2**20:.1f} MiB")
+    return 0
+
+
+def corpus(vocabulary: Vocabulary) -> list[str]:
+    """What the tokenizer learns from: every phrase of the vocabulary."""
+    return list(itertools.chain.from_iterable(phrases(concept) for concept in vocabulary.concepts))
+
+
+def pool_counts(pools: Sequence[Pool]) -> dict[str, dict[str, int]]:
+    """Boxes by pool and concept, and images."""
+    out: dict[str, dict[str, int]] = {}
+    for pool in pools:
+        table = {"images": len(pool.items)}
+        for concept in sorted({c for held in pool.items for c in held.concepts}):
+            table[concept] = sum(held.concepts.count(concept) for held in pool.items)
+        out[pool.name] = table
+    return out
+
+
+def flat(tree: object, prefix: str = "") -> dict[str, object]:
+    """A nested dict as one level, keys joined by dots."""
+    if isinstance(tree, dict):
+        return {key: value for name, part in tree.items() for key, value in flat(part, f"{prefix}{name}.").items()}
+    return {prefix.removesuffix("."): tree}
+
+
+def numbers(tree: object) -> dict[str, float]:
+    """The numbers of a nested dict as one level, with names MLflow accepts."""
+    return {
+        re.sub(r"[^\w./-]+", "_", key): float(value)
+        for key, value in flat(tree).items()
+        if isinstance(value, int | float)
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

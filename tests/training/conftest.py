@@ -1,0 +1,57 @@
+"""A training so small that its every step can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from medground.data.dataset import Pool
+from medground.data.pools import phantom_radiograph, stranger_image
+from medground.data.vocabulary import load_vocabulary
+from medground.model.network import GroundingNetwork
+from medground.model.tokenizer import train_tokenizer
+from medground.training.recipe import Recipe
+from medground.training.trainer import Trainer
+from pipelines.recipes.compact import tiny
+from pipelines.train import corpus
+
+
+class Numbers:
+    """Keeps what a run logs."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, dict[str, float]]] = []
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        self.rows.append((step, dict(values)))
+
+
+@pytest.fixture(scope="session")
+def small_recipe() -> Recipe:
+    return tiny()
+
+
+@pytest.fixture(scope="session")
+def small_pools(small_recipe: Recipe) -> list[Pool]:
+    size = small_recipe.model.image_size_px
+    phantoms = tuple(phantom_radiograph(seed, size) for seed in range(6))
+    others = tuple(stranger_image(seed, size) for seed in range(2))
+    return [Pool("phantom", 0.8, phantoms, (1.0,) * 6), Pool("other", 0.2, others, (1.0,) * 2)]
+
+
+@pytest.fixture(scope="session")
+def make_trainer(small_recipe: Recipe, small_pools: list[Pool]) -> Callable[[Path, Recipe | None], Trainer]:
+    vocabulary = load_vocabulary()
+    tokenizer = train_tokenizer(corpus(vocabulary), small_recipe.model.text.tokens)
+
+    def make(folder: Path, recipe: Recipe | None = None) -> Trainer:
+        chosen = recipe or small_recipe
+        torch.manual_seed(chosen.seed)
+        network = GroundingNetwork(chosen.model)
+        notes: list[str] = []
+        return Trainer(chosen, network, tokenizer, vocabulary, small_pools, folder, Numbers(), notes.append)
+
+    return make
