@@ -10,6 +10,7 @@ JOBS = {
     "train": "train a recipe, calibrate it, and write its bundle",
     "evaluate": "score a bundle on held-out phantoms and on real films",
     "scope-check": "ask the committed list of questions in and out of scope",
+    "real-input": "run the command on every development file, watching time and memory",
     "phantom-sheet": "draw the contact sheet of phantoms and compare them with real films",
     "find-duplicates": "list near-duplicate images of FracAtlas across its parts",
     "dicom-outcomes": "write what becomes of each development DICOM file",

@@ -43,10 +43,10 @@ def compact() -> Recipe:
         mix=DataMix(phantom_radiographs=2560, phantom_slices=448, strangers=448),
         augment=AugmentConfig(size_px=384),
         stages=(
-            Stage(name="dense", steps=2800, trainable=DENSE_PARTS),
+            Stage(name="dense", steps=2100, trainable=DENSE_PARTS),
             Stage(
                 name="queries",
-                steps=500,
+                steps=400,
                 trainable=QUERY_PARTS,
                 learning_rate=5e-4,
                 warmup_steps=50,

@@ -1,0 +1,1 @@
+"""The top floor: the `medground` command. It parses, wires and calls."""

@@ -1,0 +1,1 @@
+"""Floor 1: DICOM in and out, without torch."""

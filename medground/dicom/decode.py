@@ -1,0 +1,172 @@
+"""Stored pixels of one frame, from native or encapsulated pixel data.
+
+Each transfer syntax has its decoders named, best first. RLE and deflated frames are expanded here, within bounds, and
+then read as native ones. GDCM comes last or alone: it is the only free decoder of lossless JPEG and of 12-bit JPEG.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import as_pixel_options
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
+
+from medground.dicom.codestream import declared_size
+from medground.dicom.gdcm_process import gdcm_process
+from medground.dicom.header import ImageHeader
+from medground.dicom.limits import Limits
+from medground.dicom.rle import decode_rle
+from medground.schema.errors import DecodeError, LimitError
+
+DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"  # Deflated Image Frame Compression (PS3.5 A.4.13), not in pydicom 3.0
+
+_PLUGINS: dict[str, tuple[str, ...]] = {
+    JPEGBaseline8Bit: ("pillow", "gdcm"),
+    JPEGExtended12Bit: ("pillow", "gdcm"),
+    JPEGLossless: ("gdcm",),
+    JPEGLosslessSV1: ("gdcm",),
+    **dict.fromkeys(JPEGLSTransferSyntaxes, ("pyjpegls",)),
+    **dict.fromkeys(JPEG2000TransferSyntaxes, ("pylibjpeg",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Pixels of one frame and the photometric interpretation they now have."""
+
+    pixels: NDArray[Any]
+    photometric: str
+
+
+def is_native(transfer_syntax_uid: str) -> bool:
+    """Whether the pixel data are uncompressed; private syntaxes count as native, as pydicom reads them."""
+    uid = UID(transfer_syntax_uid)
+    return transfer_syntax_uid != DEFLATED_FRAMES and not (uid.is_transfer_syntax and uid.is_compressed)
+
+
+def native_bytes(header: ImageHeader) -> int:
+    """Length that native pixel data of all frames must have at least."""
+    bits = header.rows * header.columns * header.samples_per_pixel * header.bits_allocated * header.frames
+    if header.photometric == "YBR_FULL_422":  # two of three samples (PS3.3 C.7.6.3.1.2)
+        bits = bits * 2 // 3
+    return math.ceil(bits / 8)
+
+
+def decode_native(dataset: Dataset, header: ImageHeader, value: memoryview, vr: str | None, frame: int) -> Decoded:
+    """Decode a frame of uncompressed pixel data.
+
+    Args:
+        dataset: everything before the pixel data.
+        header: of the same object.
+        value: the whole value of the pixel data element.
+        vr: value representation of the element.
+        frame: 1-based.
+    """
+    keyword = {32: "FloatPixelData", 64: "DoubleFloatPixelData"}.get(header.bits_allocated, "PixelData")
+    options = _options(dataset, header) | {"pixel_keyword": keyword if vr in ("OF", "OD") else "PixelData"}
+    options["pixel_vr"] = vr or "OW"
+    decoder = get_decoder(header.transfer_syntax_uid)
+    pixels, result = decoder.as_array(cast(Any, value), index=frame - 1, **options)
+    return Decoded(np.array(pixels), str(result["photometric_interpretation"]))
+
+
+def decode_frame(dataset: Dataset, header: ImageHeader, encoded: bytes, limits: Limits) -> Decoded:
+    """Decode one compressed frame.
+
+    Args:
+        dataset: everything before the pixel data.
+        header: of the same object.
+        encoded: the bytes of the frame, fragments joined.
+        limits: what may be asked of the machine.
+
+    Raises:
+        DecodeError: the frame is damaged, or its transfer syntax has no decoder.
+        LimitError: the stream declares more pixels than the limits allow.
+    """
+    if header.transfer_syntax_uid in (RLELossless, DEFLATED_FRAMES):
+        return _expanded(dataset, header, encoded)
+    size = declared_size(encoded)
+    if size is not None and size[0] * size[1] > limits.max_pixels_per_frame:
+        raise LimitError(
+            f"the compressed stream declares {size[0]} x {size[1]} pixels, more than {limits.max_pixels_per_frame} "
+            "(limit max_pixels_per_frame)"
+        )
+    plugins = _PLUGINS.get(header.transfer_syntax_uid)
+    if plugins is None:
+        name = UID(header.transfer_syntax_uid).name
+        raise DecodeError(f"there is no decoder for the transfer syntax {name}; convert the object to another one")
+    failures: list[Exception] = []
+    for plugin in plugins:
+        try:
+            return _with_plugin(dataset, header, encoded, plugin)
+        except (DecodeError, RuntimeError, ValueError) as cause:
+            failures.append(cause)
+    raise DecodeError(
+        f"the compressed frame cannot be decoded ({UID(header.transfer_syntax_uid).name}): the file is damaged or cut "
+        "short; copy it again from its source"
+    ) from failures[-1]
+
+
+def _with_plugin(dataset: Dataset, header: ImageHeader, encoded: bytes, plugin: str) -> Decoded:
+    syntax = header.transfer_syntax_uid
+    options = _options(dataset, header) | {"number_of_frames": 1}
+    if plugin == "gdcm":
+        # pydicom refuses GDCM for 12-bit JPEG by the name of the syntax; GDCM itself goes by the stream and decodes it
+        # (equal to DCMTK's dcmdjpeg on every pixel).
+        name = JPEGLossless if syntax == JPEGExtended12Bit else syntax
+        return Decoded(*gdcm_process().decode(name, options, encoded))
+    pixels, result = get_decoder(syntax).as_array(encapsulate([encoded]), index=0, decoding_plugin=plugin, **options)
+    return Decoded(np.array(pixels), str(result["photometric_interpretation"]))
+
+
+def _expanded(dataset: Dataset, header: ImageHeader, encoded: bytes) -> Decoded:
+    """Expand an RLE or deflated frame to native bytes, and read those."""
+    count = header.rows * header.columns
+    options: dict[str, Any] = {"number_of_frames": 1, "pixel_keyword": "PixelData", "pixel_vr": "OW"}
+    if header.transfer_syntax_uid == DEFLATED_FRAMES:
+        native = _inflate_frame(encoded, math.ceil(count * header.samples_per_pixel * header.bits_allocated / 8))
+    elif header.bits_allocated == 1:
+        native = decode_rle(encoded, header.samples_per_pixel, math.ceil(count / 8)).tobytes()
+    else:
+        samples, sample_bytes = header.samples_per_pixel, header.bits_allocated // 8
+        segments = decode_rle(encoded, samples * sample_bytes, count).reshape(samples, sample_bytes, count)
+        native = np.ascontiguousarray(segments[:, ::-1].transpose(0, 2, 1)).tobytes()
+        options["planar_configuration"] = 1
+    decoder = get_decoder(ExplicitVRLittleEndian)
+    native += b"\0" * (len(native) % 2)
+    pixels, result = decoder.as_array(native, index=0, **(_options(dataset, header) | options))
+    return Decoded(np.array(pixels), str(result["photometric_interpretation"]))
+
+
+def _inflate_frame(encoded: bytes, size: int) -> bytes:
+    native = zlib.decompressobj(-zlib.MAX_WBITS).decompress(encoded, size)
+    if len(native) < size:
+        raise DecodeError(f"a deflated frame inflates to {len(native)} of {size} bytes: the file is damaged")
+    return native
+
+
+def _options(dataset: Dataset, header: ImageHeader) -> dict[str, Any]:
+    """What pydicom's decoders need to know, from the checked header."""
+    options = dict(as_pixel_options(dataset))
+    options.pop("extended_offsets", None)
+    options |= {"number_of_frames": header.frames, "rows": header.rows, "columns": header.columns}
+    options |= {"photometric_interpretation": header.photometric, "samples_per_pixel": header.samples_per_pixel}
+    return options | {"allow_excess_frames": False}

@@ -1,0 +1,1 @@
+"""Floor 3: from files and a question to a GroundingResult."""

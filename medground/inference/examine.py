@@ -1,0 +1,151 @@
+"""Looks at a study's views with a reader, once for all questions, and keeps what lies within its scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medground.imaging.preprocess import ModelImage, prepare
+from medground.inference.reader import Reader
+from medground.inference.scope import gate_header, gate_pixels, gate_reading
+from medground.inference.targets import phrases_of
+from medground.inference.understand import Question
+from medground.inference.views import Group, View
+from medground.model.reading import ImageReading
+from medground.schema.anatomy import Domain
+from medground.schema.errors import InputError
+from medground.schema.result import Refusal
+
+BATCH = 8
+# A body CT shows the chest on about a third of its slices; one slice of a head CT that passes for lung makes no chest.
+MIN_VOLUME_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a reader reports: boxes per phrase and image, of which described, and the least score."""
+
+    max_boxes: int
+    top_k: int
+    floor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the reader made of one view of `columns` x `rows` pixels."""
+
+    view: View
+    reading: ImageReading
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was seen of a group.
+
+    Attributes:
+        group: what was looked at.
+        domain: what kind of image it is; None where it lies out of scope.
+        looks: the views within scope, in order; empty where `domain` is None.
+        reason: why it is out of scope, one sentence; empty otherwise.
+        refused: views that could not be decoded.
+        decoded: how many views were decoded; out of scope by the header, only one is tried.
+    """
+
+    group: Group
+    domain: Domain | None
+    looks: tuple[Look, ...] = ()
+    reason: str = ""
+    refused: tuple[Refusal, ...] = ()
+    decoded: int = 0
+
+
+def examine(
+    group: Group, questions: Sequence[Question], reader: Reader, limits: Limits, looked_at: Callable[[], None]
+) -> Examination:
+    """Look at every view of a group.
+
+    Args:
+        group: an image, or a volume.
+        questions: everything that is asked of it.
+        reader: the model.
+        limits: how much it reports.
+        looked_at: called after each view, for progress.
+
+    Returns:
+        What was seen, or why nothing can be said.
+    """
+    header = group.views[0].header
+    gate = gate_header(header.modality, header.body_part, header.sop_class_uid) if header else gate_header(None, None)
+    looks: list[Look] = []
+    reasons: list[str] = []
+    refused: list[Refusal] = []
+    if not gate.domains:
+        # The first frame is decoded all the same: a damaged image is an error, whatever it shows.
+        first = group.views[0]
+        decoded = int(first.frame == 1 and _pixels(first, refused) is not None)
+        for _ in group.views:
+            looked_at()
+        return Examination(group, None, reason=gate.reason, refused=tuple(refused), decoded=decoded)
+    phrases = phrases_of(questions, gate.domains, reader)
+    for batch in _batches(_prepared(group, reader, reasons, refused, looked_at)):
+        images = [image for _, image in batch]
+        readings = reader.read(images, phrases, max_boxes=limits.max_boxes, top_k=limits.top_k, min_score=limits.floor)
+        for (view, image), reading in zip(batch, readings, strict=True):
+            reason = gate_reading(reading, gate.domains, reader.scope)
+            if reason:
+                reasons.append(reason)
+            else:
+                looks.append(Look(view, reading, image.letterbox.columns, image.letterbox.rows))
+    return _within_scope(group, looks, reasons, tuple(refused))
+
+
+def _within_scope(group: Group, looks: list[Look], reasons: list[str], refused: tuple[Refusal, ...]) -> Examination:
+    decoded = len(group.views) - len(refused)
+    kinds = [look.reading.domain for look in looks]
+    domain = max(kinds, key=kinds.count) if kinds else None
+    same_kind = tuple(look for look in looks if look.reading.domain == domain)
+    if same_kind and len(same_kind) >= MIN_VOLUME_SHARE * decoded:
+        return Examination(group, domain, same_kind, refused=refused, decoded=decoded)
+    reason = max(reasons, key=reasons.count) if reasons else "no image of it could be decoded"
+    return Examination(group, None, reason=reason, refused=refused, decoded=decoded)
+
+
+def _prepared(
+    group: Group, reader: Reader, reasons: list[str], refused: list[Refusal], looked_at: Callable[[], None]
+) -> Iterator[tuple[View, ModelImage]]:
+    """Decode one view after the other; those that fail or are out of scope by their pixels are left out."""
+    for view in group.views:
+        pixels = _pixels(view, refused)
+        if pixels is not None:
+            image = prepare(pixels, reader.image_size_px)
+            reason = gate_pixels(pixels.shape[1], pixels.shape[0], image.colourfulness, reader.scope)
+            if reason:
+                reasons.append(reason)
+            else:
+                yield view, image
+        looked_at()
+
+
+def _pixels(view: View, refused: list[Refusal]) -> NDArray[np.float32] | None:
+    try:
+        return view.display()
+    except InputError as error:
+        frame = f", frame {view.frame}" if view.frame > 1 else ""
+        refused.append(Refusal(source=f"{view.source}{frame}", error=str(error)))
+        return None
+
+
+def _batches(views: Iterator[tuple[View, ModelImage]]) -> Iterator[list[tuple[View, ModelImage]]]:
+    batch: list[tuple[View, ModelImage]] = []
+    for item in views:
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

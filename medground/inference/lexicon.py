@@ -1,0 +1,210 @@
+"""The words around a finding: places, sides, relations and fillers, and the longest-match reading of a sentence."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import Field
+
+from medground.schema.anatomy import Side, Zone
+from medground.schema.config import StrictConfig
+from medground.schema.result import Relation
+
+Role = Literal[
+    "concept",
+    "side",
+    "zone",
+    "relation",
+    "part",
+    "except",
+    "link",
+    "prep",
+    "end",
+    "broad",
+    "descriptor",
+    "stop",
+    "unknown",
+]
+
+ConceptNames = tuple[tuple[str, tuple[str, ...]], ...]
+"""Concept keys, each with all phrases that name it."""
+
+HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+_TOKEN = re.compile(rf"{HAN.pattern}|[^\W_]+|[^\w\s]|_")
+_MEASURE = re.compile(r"\d+(mm|cm)?")
+
+
+class Lexicon(StrictConfig):
+    """The word lists of `lexicon.json`, English and Chinese together.
+
+    Attributes:
+        side, zone, relation: value of the enumeration to the words for it.
+        side_and_zone: `side|zone` to the Chinese words that say both at once.
+        part: regions of the body, joined by `|`, to the words for them.
+        except_words: words that exclude what follows ("other than").
+        link: words that join two findings.
+        prep: words that put a finding into a place.
+        end: marks that end a sentence.
+        broad: words that ask for everything.
+        aliases: further words that name a concept; understood, but never written into training questions.
+        regions: concept to the regions it is read in, where they don't follow from its domains.
+        intrinsic: concepts whose name fixes the place.
+        intrinsic_words: words that fix the place of the finding whose name holds them.
+        descriptor: adjectives that don't change which finding is meant.
+        stop: words without content.
+        traditional: traditional Chinese characters and the simplified ones, position by position.
+    """
+
+    side: dict[Side, tuple[str, ...]]
+    zone: dict[Zone, tuple[str, ...]]
+    side_and_zone: dict[str, tuple[str, ...]] = Field(alias="side and zone")
+    relation: dict[Relation, tuple[str, ...]]
+    part: dict[str, tuple[str, ...]]
+    except_words: tuple[str, ...] = Field(alias="except")
+    link: tuple[str, ...]
+    prep: tuple[str, ...]
+    end: tuple[str, ...]
+    broad: tuple[str, ...]
+    aliases: dict[str, tuple[str, ...]]
+    regions: dict[str, frozenset[str]]
+    intrinsic: frozenset[str]
+    intrinsic_words: frozenset[str] = Field(alias="intrinsic words")
+    descriptor: tuple[str, ...]
+    stop: tuple[str, ...]
+    traditional: dict[Literal["from", "to"], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A run of tokens and what it is in the sentence.
+
+    Attributes:
+        role: part it plays.
+        value: concept key, side, zone, `side|zone`, relation or regions; empty for the other roles.
+        text: the words, lower-cased, as they stand in the question.
+    """
+
+    role: Role
+    value: str
+    text: str
+
+
+@cache
+def load_lexicon() -> Lexicon:
+    """The word lists that ship with the package; read once."""
+    return Lexicon.model_validate_json(files("medground.inference").joinpath("lexicon.json").read_bytes())
+
+
+def tokens(text: str, lexicon: Lexicon) -> list[str]:
+    """Lower-case words, single Chinese characters (simplified) and punctuation marks of a text.
+
+    Args:
+        text: any text.
+        lexicon: gives the table of traditional characters.
+
+    Returns:
+        Tokens in order; hyphens between words and possessive endings are left out.
+    """
+    table = str.maketrans(lexicon.traditional["from"], lexicon.traditional["to"])
+    plain = unicodedata.normalize("NFKC", text).lower().translate(table).replace("\u2019", "'")
+    plain = re.sub(r"(?<=\w)'s\b|(?<=\w)'(?=\w)", "", plain)
+    plain = re.sub(r"(?<=\w)[-\u2010-\u2015](?=\w)", " ", plain)
+    return _TOKEN.findall(plain)
+
+
+def join(parts: list[str]) -> str:
+    """Tokens as text again: blanks between words, none beside Chinese characters."""
+    text = ""
+    for part in parts:
+        text += part if not text or HAN.match(part) or HAN.match(text[-1]) else f" {part}"
+    return text
+
+
+class Reader:
+    """Reads a sentence into items by the longest match at each place.
+
+    Args:
+        names: concept keys with the phrases that name them.
+        lexicon: the words around them.
+    """
+
+    def __init__(self, names: ConceptNames, lexicon: Lexicon) -> None:
+        self.lexicon = lexicon
+        self._entries: dict[tuple[str, ...], tuple[Role, str]] = {}
+        for key, phrases in names:
+            for phrase in (*phrases, *lexicon.aliases.get(key, ())):
+                self._add("concept", key, phrase)
+        self._add_places()
+        plain: tuple[tuple[Role, tuple[str, ...]], ...] = (
+            ("except", lexicon.except_words),
+            ("end", lexicon.end),
+            ("link", lexicon.link),
+            ("prep", lexicon.prep),
+            ("broad", lexicon.broad),
+            ("descriptor", lexicon.descriptor),
+            ("stop", lexicon.stop),
+        )
+        for role, words in plain:
+            for word in words:
+                self._add(role, "", word)
+        self._longest = max(map(len, self._entries))
+
+    def read(self, text: str) -> list[Item]:
+        """Items of a sentence in order; words that are in no list have the role `unknown`."""
+        words = tokens(text, self.lexicon)
+        items: list[Item] = []
+        at = 0
+        while at < len(words):
+            length, (role, value) = self._longest_match(words, at)
+            run = words[at : at + length]
+            if role == "unknown" and items and items[-1].role == "unknown" and HAN.match(run[0]):
+                items[-1] = Item("unknown", "", join([items[-1].text, *run]))
+            else:
+                items.append(Item(role, value, join(run)))
+            at += length
+        return items
+
+    def _longest_match(self, words: list[str], at: int) -> tuple[int, tuple[Role, str]]:
+        for length in range(min(self._longest, len(words) - at), 0, -1):
+            run = tuple(words[at : at + length])
+            for last in _singulars(run[-1]):
+                entry = self._entries.get((*run[:-1], last))
+                if entry is not None:
+                    return length, entry
+        is_word = re.match(r"\w", words[at]) and not _MEASURE.fullmatch(words[at])
+        role: Role = "unknown" if is_word else "stop"
+        return 1, (role, "")
+
+    def _add(self, role: Role, value: str, phrase: str) -> None:
+        self._entries.setdefault(tuple(tokens(phrase, self.lexicon)), (role, value))
+
+    def _add_places(self) -> None:
+        lexicon = self.lexicon
+        tables: tuple[tuple[Role, dict[str, tuple[str, ...]]], ...] = (
+            ("side", {str(key): words for key, words in lexicon.side.items()}),
+            ("zone", {str(key): words for key, words in lexicon.zone.items()}),
+            ("zone", lexicon.side_and_zone),
+            ("relation", {str(key): words for key, words in lexicon.relation.items()}),
+            ("part", lexicon.part),
+        )
+        for role, table in tables:
+            for value, words in table.items():
+                for word in words:
+                    self._add(role, value, word)
+
+
+def _singulars(word: str) -> tuple[str, ...]:
+    """The word itself and what it may be the plural of."""
+    forms = [word]
+    if word.isascii() and len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        forms.append(word[:-1])
+        if word.endswith("es"):
+            forms.append(word[:-2])
+        if word.endswith("ies"):
+            forms.append(word[:-3] + "y")
+    return tuple(forms)

@@ -1,0 +1,48 @@
+"""Reader: what inference asks of a model, so that any model can stand behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from medground.imaging.preprocess import ModelImage
+from medground.model.reading import ImageReading, Phrase
+from medground.model.scope import Scope
+from medground.schema.result import ModelInfo
+from medground.schema.vocabulary import Vocabulary
+
+
+class Reader(Protocol):
+    """A model that reads images for phrases; `medground.model.grounder.Grounder` is the one that ships."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, version and digest."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The concepts it knows by name."""
+
+    @property
+    def scope(self) -> Scope:
+        """What it answers about, and its thresholds."""
+
+    @property
+    def image_size_px(self) -> int:
+        """Long side of the frame it wants its images in."""
+
+    def read(
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+    ) -> list[ImageReading]:
+        """Read each image for each phrase.
+
+        Args:
+            images: images in the model frame.
+            phrases: what to look for; may be empty, then only the kind of image is read.
+            max_boxes: at most so many boxes per phrase and image.
+            top_k: appearance words are decoded for so many of them.
+            min_score: boxes below this score are left out, 0..1.
+
+        Returns:
+            One reading per image, with one phrase reading per phrase, in the order given.
+        """

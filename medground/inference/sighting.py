@@ -1,0 +1,188 @@
+"""Sightings: a reader's boxes with everything that header and geometry add, and what a question keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medground.inference.describe import Place
+from medground.inference.examine import Examination, Look
+from medground.inference.location import (
+    extent_of,
+    height_of,
+    side_of,
+    size_of,
+    slice_step_mm,
+    tells_side,
+    tells_zone,
+    zone_of,
+)
+from medground.inference.views import View
+from medground.inference.volumes import link
+from medground.model.reading import Candidate, Phrase
+from medground.schema.anatomy import Domain, Side
+from medground.schema.box import Box
+from medground.schema.result import Extent, Relation, Understood
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One possible finding.
+
+    Attributes:
+        concept: vocabulary key.
+        candidate: box, score and appearance; in a volume those of the slice with the best score.
+        view: the image or slice of `candidate`.
+        place: where it lies, measured.
+        extent: through a volume, else None.
+    """
+
+    concept: str
+    candidate: Candidate
+    view: View
+    place: Place
+    extent: Extent | None = None
+
+    @property
+    def score(self) -> float:
+        """Calibrated probability, 0..1."""
+        return self.candidate.score
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one examination says to one question: presence per phrase, 0..1, and all its sightings."""
+
+    examination: Examination
+    phrases: tuple[Phrase, ...]
+    presence: tuple[float, ...]
+    sightings: tuple[Sighting, ...]
+
+    def settles(self, understood: Understood) -> bool:
+        """Whether side and zone asked for can be told on these images."""
+        header, domain = self.examination.looks[0].view.header, self.examination.domain or Domain.OTHER
+        side = understood.side is None or tells_side(header, domain)
+        return side and (understood.zone is None or tells_zone(header, domain))
+
+
+def see(examination: Examination, phrases: Sequence[Phrase]) -> Seen:
+    """Collect what was seen of each phrase; boxes of neighbouring slices become one sighting.
+
+    Args:
+        examination: within scope.
+        phrases: targets of the question on that kind of image, all of which were read.
+
+    Returns:
+        Presence, in a volume that of the slice that shows it best, and sightings.
+    """
+    presence: list[float] = []
+    sightings: list[Sighting] = []
+    for phrase in phrases:
+        on_views = [
+            next(heard for heard in look.reading.phrases if heard.phrase == phrase) for look in examination.looks
+        ]
+        presence.append(max(heard.presence for heard in on_views))
+        per_view = [heard.candidates for heard in on_views]
+        sightings += (
+            _volume(examination, phrase, per_view)
+            if examination.group.is_volume
+            else _flat(examination, phrase, per_view)
+        )
+    return Seen(examination, tuple(phrases), tuple(presence), tuple(sightings))
+
+
+def _flat(examination: Examination, phrase: Phrase, per_view: Sequence[Sequence[Candidate]]) -> list[Sighting]:
+    return [
+        Sighting(phrase.concept, candidate, look.view, _place(look, candidate))
+        for look, candidates in zip(examination.looks, per_view, strict=True)
+        for candidate in candidates
+    ]
+
+
+def _volume(examination: Examination, phrase: Phrase, per_view: Sequence[Sequence[Candidate]]) -> list[Sighting]:
+    views = examination.group.views
+    at = {(view.key, view.frame): index for index, view in enumerate(views)}
+    # Slices out of scope keep their place, or a finding would be linked across them as if they were not there.
+    slices: list[Sequence[Candidate]] = [()] * len(views)
+    looks: dict[int, Look] = {}
+    for look, candidates in zip(examination.looks, per_view, strict=True):
+        index = at[look.view.key, look.view.frame]
+        slices[index], looks[index] = candidates, look
+    step_mm = slice_step_mm(views)
+    found = []
+    for track in link(slices):
+        extent, depth_mm = extent_of([(views[m.slice_index], m.candidate.box_xyxy_px) for m in track.members], step_mm)
+        look, best = looks[track.best.slice_index], track.best.candidate
+        found.append(Sighting(phrase.concept, best, look.view, _place(look, best, depth_mm), extent))
+    return found
+
+
+def _place(look: Look, candidate: Candidate, depth_mm: float | None = None) -> Place:
+    header, domain, box = look.view.header, look.reading.domain, candidate.box_xyxy_px
+    return Place(
+        domain=domain,
+        box=Box(x1=box[0], y1=box[1], x2=box[2], y2=box[3]),
+        rows=look.rows,
+        columns=look.columns,
+        side=side_of(header, domain, box),
+        header_tells_side=tells_side(header, domain),
+        zone=zone_of(header, domain, box),
+        size_mm=size_of(look.view, box, depth_mm),
+    )
+
+
+def lies_where_asked(sighting: Sighting, understood: Understood) -> bool:
+    """Whether a sighting is not elsewhere; one on the midline is on neither side, and is not ruled out by either."""
+    side = understood.side in (None, Side.BILATERAL) or sighting.place.side in (None, Side.BILATERAL, understood.side)
+    return side and (understood.zone is None or sighting.place.zone in (None, understood.zone))
+
+
+def is_settled(sighting: Sighting, understood: Understood) -> bool:
+    """Whether side and zone of a sighting are known as far as the question asks for them."""
+    return (understood.side is None or sighting.place.side is not None) and (
+        understood.zone is None or sighting.place.zone is not None
+    )
+
+
+def pick(sightings: Sequence[Sighting], relation: Relation) -> Sighting | None:
+    """The largest, smallest, uppermost or lowermost of the sightings.
+
+    Args:
+        sightings: at least one.
+        relation: which.
+
+    Returns:
+        The sighting; None where they cannot be compared, because no scale or direction is common to them.
+    """
+    if len(sightings) == 1:
+        return sightings[0]
+    by_size = relation in (Relation.LARGEST, Relation.SMALLEST)
+    measures = _areas(sightings) if by_size else _heights(sightings)
+    if measures is None:
+        return None
+    ranked = sorted(zip(measures, range(len(sightings)), strict=True), key=lambda pair: (pair[0], -pair[1]))
+    index = ranked[-1 if relation in (Relation.LARGEST, Relation.UPPERMOST) else 0][1]
+    return sightings[index]
+
+
+def _areas(sightings: Sequence[Sighting]) -> list[float] | None:
+    """Square millimetres; square pixels where all lie on one image without spacing."""
+    sizes = [sighting.place.size_mm for sighting in sightings]
+    known = [size.width * size.height for size in sizes if size is not None]
+    if len(known) == len(sizes):
+        return known
+    if len({(s.view.key, s.view.frame) for s in sightings}) > 1:
+        return None
+    boxes = [sighting.candidate.box_xyxy_px for sighting in sightings]
+    return [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes]
+
+
+def _heights(sightings: Sequence[Sighting]) -> list[float] | None:
+    """Millimetres toward the head in one frame of reference, or pixels toward the head on one image."""
+    frames = {s.view.header.frame_of_reference_uid if s.view.header and s.view.plane else None for s in sightings}
+    one_image = len({(s.view.key, s.view.frame) for s in sightings}) == 1
+    if not one_image and (len(frames) > 1 or None in frames):
+        return None
+    heights = [height_of(s.view, s.candidate.box_xyxy_px) for s in sightings]
+    known = [height for height in heights if height is not None]
+    return known if len(known) == len(heights) else None

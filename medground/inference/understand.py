@@ -1,0 +1,271 @@
+"""From a question in words to what is asked: which findings, which side, which part of the chest.
+
+A finding is only taken as asked for where nothing in the question speaks against the bundle's meaning of it: "nodule in
+the liver" or "adnexal mass" names no chest finding, so it stays in `unknown_words` and is answered as unsupported.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from medground.inference.lexicon import HAN, ConceptNames, Item, Lexicon, Reader, join, load_lexicon
+from medground.model.reading import Phrase
+from medground.schema.anatomy import Domain, Side, Zone
+from medground.schema.errors import QueryError
+from medground.schema.result import Relation, Understood
+from medground.schema.vocabulary import Vocabulary
+
+MAX_QUERY_CHARACTERS = 1000
+
+_CHEST = frozenset({Domain.CHEST_RADIOGRAPH, Domain.CHEST_CT})
+_REGION_DOMAINS: dict[str, frozenset[Domain]] = {
+    "lung": _CHEST,
+    "heart": _CHEST,
+    "chest bones": _CHEST,
+    "mediastinum": _CHEST,
+    "limb": frozenset({Domain.LIMB_RADIOGRAPH}),
+    "elsewhere": frozenset({Domain.OTHER}),
+}
+_READABLE = frozenset({"lung", "heart", "chest bones", "limb"})
+"""Regions a question for everything may be about; the others hold findings that are in no bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a query was taken to mean.
+
+    Attributes:
+        text: the query, without blanks around it.
+        language: `zh` where it holds a Chinese character, else `en`.
+        understood: what is reported of it; its concepts are what is asked for, or what is excluded where it is negated.
+        phrases: what to look for, one phrase per concept in the order asked; empty where nothing known is asked for.
+        everything: True for a question for whatever there is ("any abnormality?", "anything other than cardiomegaly").
+        domains: kinds of image the named parts of the body are on; empty where none is named. A "wrist fracture" can't
+            be answered on a chest film.
+    """
+
+    text: str
+    language: Literal["en", "zh"]
+    understood: Understood
+    phrases: tuple[Phrase, ...]
+    everything: bool = False
+    domains: frozenset[Domain] = frozenset()
+
+
+def understand(query: str, vocabulary: Vocabulary) -> Question:
+    """Takes a question apart.
+
+    Args:
+        query: what was asked, in English or Chinese, at most 1,000 characters.
+        vocabulary: the findings that can be recognised, supported or not.
+
+    Returns:
+        What it was taken to mean.
+
+    Raises:
+        QueryError: if the query is empty, has no words, is too long or holds control characters.
+    """
+    text = _checked(query)
+    items = _reader(_names(vocabulary)).read(text)
+    if not any(any(character.isalnum() for character in item.text) for item in items):
+        raise QueryError(f"the question {text[:20]!r} has no words; ask for a finding, e.g. 'is there a nodule?'")
+    kept, unknown = _attach(items, vocabulary, load_lexicon())
+    excluded = _excluded(items)
+    asked = [at for at in kept if at not in excluded]
+    broad = not asked and any(item.role == "broad" for item in items)
+    spared = not asked and any(items[at].role == "concept" for at in excluded)
+    regions = {region for item in items if item.role == "part" for region in item.value.split("|")}
+    everything = (broad or spared) and not unknown and all(_is_readable(item) for item in items)
+    negated = everything and spared
+    if not asked and not everything and not unknown:
+        unknown += [item.text for item in items if item.role in ("broad", "part")]
+    domains = frozenset(domain for region in regions & _READABLE for domain in _REGION_DOMAINS[region])
+    phrases = _phrases(items, asked)
+    named = _phrases(items, sorted(excluded)) if negated else phrases
+    return Question(
+        text=text,
+        language="zh" if HAN.search(text) else "en",
+        understood=Understood(
+            concepts=tuple(phrase.concept for phrase in named),
+            side=_side(items),
+            zone=None if domains == {Domain.LIMB_RADIOGRAPH} else _zone(items),
+            relation=next((Relation(item.value) for item in items if item.role == "relation"), None),
+            negated=negated,
+            unknown_words=tuple(dict.fromkeys(unknown)),
+        ),
+        phrases=phrases,
+        everything=everything,
+        domains=domains,
+    )
+
+
+@lru_cache(maxsize=4)
+def _reader(names: ConceptNames) -> Reader:
+    return Reader(names, load_lexicon())
+
+
+def _names(vocabulary: Vocabulary) -> ConceptNames:
+    """What a reader depends on, hashable: a vocabulary itself is not."""
+    return tuple(
+        (concept.key, tuple(phrase for phrases in concept.names.values() for phrase in phrases))
+        for concept in vocabulary.concepts
+    )
+
+
+def _checked(query: str) -> str:
+    """The query without blanks around it, or QueryError."""
+    text = query.strip()
+    if not text:
+        raise QueryError("the question is empty; ask for a finding, e.g. 'is there a nodule?'")
+    if len(text) > MAX_QUERY_CHARACTERS:
+        raise QueryError(f"the question has {len(text)} characters; at most {MAX_QUERY_CHARACTERS} are accepted")
+    for character in text:
+        if character not in "\t\n\r" and unicodedata.category(character) in ("Cc", "Cs"):
+            raise QueryError(f"the question holds the control character U+{ord(character):04X}; remove it")
+    return text
+
+
+def _phrases(items: list[Item], places: Iterable[int]) -> tuple[Phrase, ...]:
+    found: dict[str, Phrase] = {}
+    for at in places:
+        if items[at].role == "concept":
+            found.setdefault(items[at].value, Phrase(concept=items[at].value, text=items[at].text))
+    return tuple(found.values())
+
+
+def _excluded(items: list[Item]) -> set[int]:
+    """Places behind "other than", up to where it turns to what is asked: "besides nodules, is there a mass"."""
+    excluded: set[int] = set()
+    inside = False
+    for at, item in enumerate(items):
+        turns = item.text == "," and at + 1 < len(items) and items[at + 1].role == "stop"
+        if item.role == "except":
+            inside = True
+        elif item.role in ("end", "broad") or item.text == "还有" or turns:
+            inside = False
+        elif inside:
+            excluded.add(at)
+    return excluded
+
+
+def _is_readable(item: Item) -> bool:
+    return item.role != "part" or not _READABLE.isdisjoint(item.value.split("|"))
+
+
+def _side(items: list[Item]) -> Side | None:
+    """The side asked for; none where different sides are named, or one is only ruled out ("not in the left lung")."""
+    sides: set[str] = set()
+    for at, item in enumerate(items):
+        if item.role == "side" or "|" in _zone_value(item):
+            before = [other.text for other in items[max(at - 3, 0) : at]]
+            sides.add("" if "not" in before or "不在" in before else item.value.split("|")[0])
+    return Side(sides.pop()) if len(sides) == 1 and "" not in sides else None
+
+
+def _zone(items: list[Item]) -> Zone | None:
+    """The zone asked for; none where several are named."""
+    zones = {_zone_value(item).split("|")[-1] for item in items if item.role == "zone"}
+    return Zone(zones.pop()) if len(zones) == 1 else None
+
+
+def _zone_value(item: Item) -> str:
+    return item.value if item.role == "zone" else ""
+
+
+def _attach(items: list[Item], vocabulary: Vocabulary, lexicon: Lexicon) -> tuple[list[int], list[str]]:
+    """Which findings stand once the words around them are heeded.
+
+    Returns:
+        Places of the findings that stand, and the words that name nothing known; a finding that doesn't stand is among
+        these together with the word that speaks against it.
+    """
+    kept: list[int] = []
+    unknown: dict[int, str] = {at: item.text for at, item in enumerate(items) if item.role == "unknown"}
+    for at, item in enumerate(items):
+        if item.role != "concept":
+            continue
+        regions = _regions(item.value, vocabulary, lexicon)
+        intrinsic = _is_intrinsic(item, lexicon)
+        clash = _clash(items, at, regions, intrinsic)
+        if clash is None:
+            kept.append(at)
+        else:
+            first, last = sorted((at, clash))
+            unknown.pop(clash, None)
+            unknown[first] = join([part.text for part in items[first : last + 1]])
+    return kept, [unknown[at] for at in sorted(unknown)]
+
+
+def _regions(key: str, vocabulary: Vocabulary, lexicon: Lexicon) -> frozenset[str]:
+    """The regions of the body a finding is read in."""
+    listed = lexicon.regions.get(key)
+    if listed is not None:
+        return listed
+    domains = vocabulary[key].domains
+    regions = {"lung"} if _CHEST & set(domains) else set()
+    if Domain.LIMB_RADIOGRAPH in domains:
+        regions.add("limb")
+    if Domain.OTHER in domains or not domains:
+        regions |= {"elsewhere", "mediastinum"}
+    return frozenset(regions)
+
+
+def _is_intrinsic(item: Item, lexicon: Lexicon) -> bool:
+    """Whether the words themselves say where the finding is ("lung nodule", "pneumothorax")."""
+    words = set(item.text.split()) | set(item.text)
+    return item.value in lexicon.intrinsic or not lexicon.intrinsic_words.isdisjoint(words)
+
+
+def _clash(items: list[Item], at: int, regions: frozenset[str], intrinsic: bool) -> int | None:
+    """Place of a word that puts the finding at `at` where the bundle doesn't read it, or None."""
+    behind = _place_behind(items, at)
+    for place in behind:
+        if _speaks_against(items[place], regions) and not (intrinsic and items[place].role == "unknown"):
+            return place
+    linked = False
+    adjacent = True
+    for place in range(at - 1, -1, -1):
+        item = items[place]
+        if item.role == "end":
+            break
+        if item.role == "part" and not regions.isdisjoint(item.value.split("|")):
+            return None
+        if item.role == "part" and not (linked and (intrinsic or behind)):
+            return place
+        if item.role == "unknown" and adjacent and not intrinsic:
+            return place
+        linked = linked or item.role in ("link", "concept")
+        # in Chinese the place stands before the verb: 附件有没有肿块
+        adjacent = adjacent and (item.role in ("descriptor", "side", "zone", "relation") or _is_chinese_stop(item))
+    return None
+
+
+def _is_chinese_stop(item: Item) -> bool:
+    return item.role == "stop" and HAN.match(item.text) is not None
+
+
+def _speaks_against(item: Item, regions: frozenset[str]) -> bool:
+    return item.role == "unknown" or (item.role == "part" and regions.isdisjoint(item.value.split("|")))
+
+
+def _place_behind(items: list[Item], at: int) -> list[int]:
+    """Places of the words that say where the finding is, as in "mass or nodule in the liver" or "broken tooth"."""
+    governed: list[int] = []
+    inside = False
+    adjacent = True
+    for place in range(at + 1, len(items)):
+        role = items[place].role
+        if role == "end" or (inside and role == "concept"):
+            break
+        if role == "prep":
+            inside = True
+        elif (inside and role in ("part", "unknown")) or (adjacent and role == "part"):
+            governed.append(place)
+        elif not inside and role in ("part", "unknown", "except"):
+            break
+        adjacent = adjacent and role in ("descriptor", "side", "zone", "part")
+    return governed

@@ -1,0 +1,81 @@
+"""Views: what can be looked at in a study, one image or slice each, and which of them belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medground.dicom.geometry import Plane
+from medground.dicom.header import ImageHeader
+from medground.dicom.series import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One image, frame or slice, decoded only when it is looked at.
+
+    Attributes:
+        key: SOP Instance UID, or the digest of a plain picture.
+        source: the input it came from, as given.
+        frame: 1-based.
+        header: None for a plain picture.
+        plane: where the frame lies in the patient; None where the header leaves it open.
+        display: decodes it: values 0..1, (rows, columns) or (rows, columns, 3).
+    """
+
+    key: str
+    source: str
+    frame: int
+    header: ImageHeader | None
+    plane: Plane | None
+    display: Callable[[], NDArray[np.float32]]
+
+    @property
+    def series_instance_uid(self) -> str | None:
+        """None for a plain picture, or where the header has none."""
+        return (self.header.series_instance_uid or None) if self.header else None
+
+    @property
+    def sop_instance_uid(self) -> str | None:
+        """None for a plain picture, or where the header has none."""
+        return (self.header.sop_instance_uid or None) if self.header else None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Views that are judged together: the slices of a volume in the order of position, or a single image."""
+
+    views: tuple[View, ...]
+    is_volume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study, or a plain picture (then `study_instance_uid` is None).
+
+    Attributes:
+        study_instance_uid: None for a plain picture.
+        sources: the inputs its images came from, as given.
+        groups: what can be looked at.
+        warnings: what was noticed while the files were read.
+        instances: its DICOM objects; empty for a plain picture.
+    """
+
+    study_instance_uid: str | None
+    sources: tuple[str, ...]
+    groups: tuple[Group, ...]
+    warnings: tuple[str, ...] = ()
+    instances: tuple[Instance, ...] = ()
+
+    @property
+    def instance_keys(self) -> tuple[str, ...]:
+        """Keys of all its images, each once, sorted."""
+        return tuple(sorted({view.key for group in self.groups for view in group.views}))
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """All its views in order."""
+        return tuple(view for group in self.groups for view in group.views)

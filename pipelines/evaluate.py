@@ -1,0 +1,201 @@
+"""`python -m pipelines evaluate`: scores a bundle, through the same path as `medground ground`, on parts it never saw.
+
+phantom: synthetic studies of seeds never used in training, written as DICOM. chest, limb: the valid parts of the real
+films. Each writes NAME.json and NAME.md into --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medground.data.phantom.chest_radiograph import chest_radiograph, to_record
+from medground.data.phantom.dicom_study import write_radiograph_study
+from medground.data.questions import ask
+from medground.data.splits import VALID
+from medground.evaluation.detection import Detection, ImageTruth, Truth
+from medground.evaluation.report import EvaluationReport, evaluate, to_markdown
+from medground.evaluation.verdicts import Asked
+from medground.imaging.preprocess import ModelImage
+from medground.inference.gather import gather
+from medground.inference.ground import Request, ground
+from medground.model.grounder import Grounder, load_grounder
+from medground.model.reading import ImageReading, Phrase
+from medground.model.scope import Scope
+from medground.schema.anatomy import Domain
+from medground.schema.errors import MedgroundError
+from medground.schema.record import ImageRecord
+from medground.schema.result import ModelInfo
+from medground.schema.vocabulary import Vocabulary
+from pipelines.sources import HELD_OUT_SEEDS, default_data, load_sources, say
+
+BOXES = 100  # per image and question, as COCO counts
+SIZE_PX = 1024
+
+
+class Recorder:
+    """A reader that keeps every box the model proposes, also those the answer leaves out."""
+
+    def __init__(self, grounder: Grounder) -> None:
+        self._grounder = grounder
+        self.readings: list[ImageReading] = []
+
+    @property
+    def info(self) -> ModelInfo:
+        """Of the model."""
+        return self._grounder.info
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of the model."""
+        return self._grounder.vocabulary
+
+    @property
+    def scope(self) -> Scope:
+        """Of the model."""
+        return self._grounder.scope
+
+    @property
+    def image_size_px(self) -> int:
+        """Of the model."""
+        return self._grounder.image_size_px
+
+    def read(
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+    ) -> list[ImageReading]:
+        """Reads with no minimum score, keeps that, and gives back what was asked for."""
+        full = self._grounder.read(images, phrases, max_boxes=max(max_boxes, BOXES), top_k=top_k, min_score=0.0)
+        self.readings += full
+        return [_above(reading, min_score, max_boxes) for reading in full]
+
+
+def _above(reading: ImageReading, min_score: float, max_boxes: int) -> ImageReading:
+    phrases = tuple(
+        type(p)(p.phrase, p.presence, tuple(c for c in p.candidates if c.score >= min_score)[:max_boxes])
+        for p in reading.phrases
+    )
+    return ImageReading(reading.domain, reading.domain_probability, reading.familiarity, phrases)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A file and the truth about it."""
+
+    path: Path
+    record: ImageRecord
+
+
+def phantom_cases(count: int, folder: Path) -> Iterator[Case]:
+    """Held-out phantoms, each written as a DICOM study when its turn comes."""
+    for seed in range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + count):
+        image = chest_radiograph(seed, size_px=SIZE_PX)
+        (path,) = write_radiograph_study(image, folder)
+        yield Case(path, to_record(image, record_id=f"phantom-{seed}"))
+
+
+def real_cases(records: Sequence[ImageRecord], limit: int | None) -> Iterator[Case]:
+    """Real films as the files they are."""
+    for record in records[:limit]:
+        if record.path is not None:
+            yield Case(record.path, record)
+
+
+def measure(
+    cases: Iterator[Case], grounder: Grounder, domain: Domain, *, system: str, data: str, seed: int = 0
+) -> EvaluationReport:
+    """Asks about every trained finding of the domain on every case.
+
+    Boxes are scored for every question; verdicts only where the answer is known: the finding is marked, or the image
+    was labelled exhaustively for it.
+    """
+    trained = {t.concept: t.boxes for t in grounder.scope.trained if t.domain == domain}
+    images: list[ImageTruth] = []
+    detections: list[Detection] = []
+    asked: list[Asked] = []
+    for number, case in enumerate(cases):
+        rng = np.random.default_rng((seed, number))
+        record = case.record
+        concepts = list(trained)
+        queries = tuple(
+            ask(grounder.vocabulary[c], "zh" if (number + row) % 2 else "en", rng) for row, c in enumerate(concepts)
+        )
+        recorder = Recorder(grounder)
+        result = ground(gather([case.path]), Request(queries), recorder).result
+        truths = tuple(Truth(record.record_id, r.concept, r.box.xyxy_px) for r in record.regions)
+        images.append(ImageTruth(record.record_id, record.patient_id, truths, record.exhaustive_for))
+        for phrase in (p for reading in recorder.readings for p in reading.phrases):
+            detections += [
+                Detection(record.record_id, phrase.phrase.concept, c.box_xyxy_px, c.score)
+                for c in phrase.candidates[:BOXES]
+            ]
+        marked = {region.concept for region in record.regions}
+        for concept, answer in zip(concepts, result.studies[0].answers, strict=True):
+            if concept in marked or concept in record.exhaustive_for:
+                asked.append(Asked(concept, concept in marked, answer.verdict, answer.presence))
+        if (number + 1) % 20 == 0:
+            say(f"{data}: {number + 1} images")
+    return evaluate(images, detections, asked, training_boxes=trained, system=system, data=data, seed=seed)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = argparse.ArgumentParser(prog="python -m pipelines evaluate", description=__doc__)
+    parse.add_argument("--bundle", type=Path, help="bundle folder (default: the shipped one)")
+    parse.add_argument(
+        "--part", action="append", choices=["phantom", "chest", "limb"], help="what to score (default: all three)"
+    )
+    parse.add_argument("--phantoms", type=int, default=200, help="number of held-out phantoms (default: 200)")
+    parse.add_argument("--limit", type=int, help="at most so many real films of each part")
+    parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
+    parse.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder of the reports")
+    parse.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; see `parser`."""
+    args = parser().parse_args(argv)
+    torch.set_num_threads(args.threads)
+    parts = args.part or ["phantom", "chest", "limb"]
+    try:
+        grounder = load_grounder(args.bundle)
+        system = f"{grounder.info.name} {grounder.info.version} ({grounder.info.sha256[:12]})"
+        args.out.mkdir(parents=True, exist_ok=True)
+        if "phantom" in parts:
+            with tempfile.TemporaryDirectory() as folder:
+                cases = phantom_cases(args.phantoms, Path(folder))
+                data = f"{args.phantoms} held-out chest phantoms"
+                _write(measure(cases, grounder, Domain.CHEST_RADIOGRAPH, system=system, data=data), args.out / "phantom")
+        real = [part for part in parts if part != "phantom"]
+        if real:
+            sources = load_sources(args.data)
+            for part in real:
+                records, domain = (
+                    (sources.chest[VALID], Domain.CHEST_RADIOGRAPH)
+                    if part == "chest"
+                    else (sources.limb[VALID], Domain.LIMB_RADIOGRAPH)
+                )
+                data = f"real {domain.value}s, valid part"
+                cases = real_cases(records, args.limit)
+                _write(measure(cases, grounder, domain, system=system, data=data), args.out / part)
+    except MedgroundError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    return 0
+
+
+def _write(report: EvaluationReport, stem: Path) -> None:
+    stem.with_suffix(".json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    stem.with_suffix(".md").write_text(to_markdown(report), encoding="utf-8")
+    print(to_markdown(report))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pytest
+
+from medground.cli.words import meaning
+from medground.schema.anatomy import Side, Zone
+from medground.schema.result import Relation, Understood, Verdict
+
+
+@pytest.mark.parametrize(
+    ("understood", "verdict", "words"),
+    [
+        (Understood(concepts=("nodule",)), Verdict.FOUND, "nodule"),
+        (Understood(concepts=("pleural_effusion",), side=Side.RIGHT), Verdict.FOUND, "pleural effusion, right"),
+        (
+            Understood(concepts=("nodule", "mass"), side=Side.LEFT, zone=Zone.UPPER, relation=Relation.LARGEST),
+            Verdict.FOUND,
+            "largest nodule or mass, left, upper zone",
+        ),
+        (Understood(concepts=("nodule",), negated=True), Verdict.FOUND, "anything but nodule"),
+        (Understood(concepts=()), Verdict.FOUND, "any finding"),
+        (Understood(concepts=()), Verdict.UNSUPPORTED, "nothing known"),
+    ],
+)
+def test_meaning(understood: Understood, verdict: Verdict, words: str) -> None:
+    assert meaning(understood, verdict) == words

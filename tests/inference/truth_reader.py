@@ -1,0 +1,58 @@
+"""A reader that is told the truth, image by image in the order of reading, so that all the rest can be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medground.data.vocabulary import load_vocabulary
+from medground.imaging.preprocess import ModelImage
+from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
+from medground.model.scope import Scope
+from medground.schema.anatomy import Domain
+from medground.schema.box import Box
+from medground.schema.result import ModelInfo
+from medground.schema.vocabulary import Vocabulary
+from tests.inference.blob_reader import trained
+
+SURE = 0.97
+CONCEPTS = ("nodule", "pleural_effusion", "pneumothorax", "mass", "consolidation")
+
+
+class TruthReader:
+    """`truth` holds (concept, box) pairs for each image."""
+
+    image_size_px = 256
+
+    def __init__(self, truth: Sequence[Sequence[tuple[str, Box]]], domain: Domain) -> None:
+        self._truth = list(truth)
+        self._domain = domain
+        self._next = 0
+
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo(name="truth", version="1", sha256="f" * 64, trained_on=("phantom",))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return load_vocabulary()
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(trained=tuple(trained(concept, self._domain, synthetic_only=True) for concept in CONCEPTS))
+
+    def read(
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+    ) -> list[ImageReading]:
+        readings = []
+        for _ in images:
+            shown = self._truth[self._next]
+            self._next += 1
+            heard = []
+            for phrase in phrases:
+                boxes = [box for concept, box in shown if concept == phrase.concept and min_score <= SURE]
+                candidates = [
+                    Candidate(box.xyxy_px, SURE, ("round",) if rank < top_k else ()) for rank, box in enumerate(boxes)
+                ]
+                heard.append(PhraseReading(phrase, SURE if boxes else 0.01, tuple(candidates[:max_boxes])))
+            readings.append(ImageReading(self._domain, 0.99, 0.5, tuple(heard)))
+        return readings
