@@ -172,7 +172,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 cases = phantom_cases(args.phantoms, Path(folder))
                 data = f"{args.phantoms} held-out chest phantoms"
-                _write(measure(cases, grounder, Domain.CHEST_RADIOGRAPH, system=system, data=data), args.out / "phantom")
+                _write(
+                    measure(cases, grounder, Domain.CHEST_RADIOGRAPH, system=system, data=data), args.out / "phantom"
+                )
         real = [part for part in parts if part != "phantom"]
         if real:
             sources = load_sources(args.data)

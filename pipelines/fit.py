@@ -106,7 +106,9 @@ def read_development(
         name = str(number)
         boxes = [(c, tuple(map(float, b))) for c, b in zip(held.concepts, held.boxes_G4, strict=True)]
         truths[group].append(
-            ImageTruth(name, name, tuple(Truth(name, c, (b[0], b[1], b[2], b[3])) for c, b in boxes), held.exhaustive_for)
+            ImageTruth(
+                name, name, tuple(Truth(name, c, (b[0], b[1], b[2], b[3])) for c, b in boxes), held.exhaustive_for
+            )
         )
         for question, raw in zip(questions, raws, strict=True):
             mine = torch.from_numpy(held.boxes_G4[[c == question.concept for c in held.concepts]])
@@ -146,8 +148,15 @@ def fit_bundle(
         torch.zeros(len(DOMAINS), recipe.model.backbone.channels[-1], recipe.model.backbone.channels[-1]),
         torch.full((len(DOMAINS), 1), torch.inf),
     )
-    trained_on = tuple(name for name, parts in (("phantom", True), ("NIH ChestX-ray14 / ChestX-Det", sources.chest["train"]),
-                                                ("FracAtlas", sources.limb["train"])) if parts)
+    trained_on = tuple(
+        name
+        for name, parts in (
+            ("phantom", True),
+            ("NIH ChestX-ray14 / ChestX-Det", sources.chest["train"]),
+            ("FracAtlas", sources.limb["train"]),
+        )
+        if parts
+    )
     info = ModelInfo(name=f"medground-{recipe.name}", version=recipe.version, sha256="", trained_on=trained_on)
     raw = Bundle(info, network, tokenizer, vocabulary, scope, IDENTITY, nowhere, {})
     tables: dict[str, dict[str, float]] = {}
@@ -176,7 +185,9 @@ def fit_bundle(
     return bundle, tables
 
 
-def image_vectors(bundle: Bundle, pools: Sequence[Pool], limit: int = 500) -> Iterator[tuple[Domain, NDArray[np.float32]]]:
+def image_vectors(
+    bundle: Bundle, pools: Sequence[Pool], limit: int = 500
+) -> Iterator[tuple[Domain, NDArray[np.float32]]]:
     """Image vectors of at most `limit` images of each pool, unaugmented."""
     grounder = Grounder(bundle, query_weight=0.0)
     for pool in pools:

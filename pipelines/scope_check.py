@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from medground.data.phantom.chest_ct import chest_ct
@@ -25,7 +26,6 @@ from medground.data.phantom.chest_radiograph import chest_radiograph
 from medground.data.phantom.dicom_study import write_ct_study, write_radiograph_study
 from medground.data.strangers import stranger
 from medground.dicom.image import open_image
-from medground.imaging.picture import read_picture
 from medground.inference.gather import gather
 from medground.inference.ground import Request, ground
 from medground.inference.reader import Reader
@@ -75,7 +75,7 @@ def make(pair: Pair, data: Path, folder: Path) -> list[Path]:
     return [wrap_film(paths[0], folder, body_part=pair.given.removeprefix("dx:"))]
 
 
-def _save_jpeg(display: np.ndarray, folder: Path) -> Path:  # type: ignore[type-arg]  # grey or colour
+def _save_jpeg(display: NDArray[np.float32], folder: Path) -> Path:
     path = folder / "headerless.jpg"
     Image.fromarray(np.rint(display * 255).astype(np.uint8)).save(path, quality=92)
     return path

@@ -85,7 +85,12 @@ def training_pools(recipe: Recipe, sources: Sources, cache: Path, *, workers: in
     """All pools of a recipe, generated images from the cache in `cache`."""
     size, mix = recipe.model.image_size_px, recipe.mix
     phantoms = generated(
-        phantom_radiograph, range(TRAIN_SEEDS, TRAIN_SEEDS + mix.phantom_radiographs), size, cache, workers=workers, note=say
+        phantom_radiograph,
+        range(TRAIN_SEEDS, TRAIN_SEEDS + mix.phantom_radiographs),
+        size,
+        cache,
+        workers=workers,
+        note=say,
     )
     slices = generated(
         phantom_slice, range(TRAIN_SEEDS, TRAIN_SEEDS + mix.phantom_slices), size, cache, workers=workers, note=say

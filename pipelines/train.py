@@ -18,7 +18,7 @@ from medground.data.dataset import Pool
 from medground.data.questions import phrases
 from medground.data.vocabulary import load_vocabulary
 from medground.model.bundle import Bundle, round_as_stored, save_bundle
-from medground.model.network import GroundingNetwork, count_parameters
+from medground.model.network import GroundingNetwork, channels_last, count_parameters
 from medground.model.tokenizer import train_tokenizer
 from medground.schema.errors import MedgroundError
 from medground.schema.vocabulary import Vocabulary
@@ -41,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--bundle", type=Path, help="where the bundle goes (default: OUT/bundle)")
     parse.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
     parse.add_argument("--stop-after", type=int, metavar="STEPS", help="stop, with a checkpoint, after so many steps")
-    parse.add_argument("--calibrate-only", action="store_true", help="no training: calibrate the finished checkpoint anew")
+    parse.add_argument(
+        "--calibrate-only", action="store_true", help="no training: calibrate the finished checkpoint anew"
+    )
     parse.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
     parse.add_argument("--mlruns", type=Path, default=HOME, help="MLflow's home (default: mlruns/)")
     return parse
@@ -74,7 +76,8 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: Run) -> int
     sources = load_sources(args.data)
     pools = training_pools(chosen, sources, out.parent / "cache", workers=args.threads)
     torch.manual_seed(chosen.seed)
-    network = GroundingNetwork(chosen.model).to(memory_format=torch.channels_last)
+    network = GroundingNetwork(chosen.model)
+    channels_last(network)
     tokenizer = train_tokenizer(corpus(vocabulary), chosen.model.text.tokens)
     say(f"{count_parameters(network) / 1e6:.2f}M parameters; recipe {recipe_digest(chosen)[:12]}")
     run.parameters(flat(chosen.model_dump(mode="json")))
@@ -90,8 +93,10 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: Run) -> int
         "recipe": chosen.model_dump(mode="json"),
         "recipe_sha256": recipe_digest(chosen),
         "pools": pool_counts(pools),
-        "parts": {name: {part: len(own) for part, own in parts.items()}
-                  for name, parts in (("cxr", sources.chest), ("fracatlas", sources.limb), ("bccd", sources.blood))},
+        "parts": {
+            name: {part: len(own) for part, own in parts.items()}
+            for name, parts in (("cxr", sources.chest), ("fracatlas", sources.limb), ("bccd", sources.blood))
+        },
         "development": development_figures(readings),
         "seconds_this_call": round(time.monotonic() - started),
         "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},

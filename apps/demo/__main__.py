@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from medground.cli.ground import Options, run_ground
-from medground.cli.main import LoadReader, load_reader
+from medground.cli.main import LoadReader, exit_code_of, load_reader
 from medground.data.phantom.chest_radiograph import PhantomImage, chest_radiograph
 from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.schema.anatomy import Side
@@ -67,7 +67,7 @@ def main(
     bundle: Annotated[Path | None, typer.Option(help="Model bundle folder; the shipped one if left out.")] = None,
 ) -> None:
     """Show what medground does on a synthetic chest film."""
-    raise typer.Exit(run_demo(out, bundle=bundle))
+    raise typer.Exit(exit_code_of(lambda: run_demo(out, bundle=bundle)))
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
             )
             return run_ground(options, load)
 
-        raise typer.Exit(_exit_code(work, debug=debug))
+        raise typer.Exit(exit_code_of(work, debug=debug))
 
     return app
 
@@ -133,8 +133,16 @@ def _one_of(values: list[str], known: tuple[str, ...], option: str) -> tuple[str
     return chosen
 
 
-def _exit_code(work: Callable[[], int], *, debug: bool) -> int:
-    """Do the work; an error becomes one sentence on stderr and its exit code."""
+def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:
+    """Do some work; an error becomes one sentence on stderr and its exit code.
+
+    Args:
+        work: gives an exit code.
+        debug: show the traceback as well.
+
+    Returns:
+        The exit code of the work or of its error; 1 for an error that is not medground's own.
+    """
     try:
         return work()
     except MedgroundError as error:

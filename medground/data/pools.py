@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +130,13 @@ def stranger_image(seed: int, size_px: int) -> Held:
 
 
 def generated(
-    make: Callable[[int, int], Held], seeds: range, size_px: int, cache: Path, *, workers: int, note: Callable[[str], None]
+    make: Callable[[int, int], Held],
+    seeds: range,
+    size_px: int,
+    cache: Path,
+    *,
+    workers: int,
+    note: Callable[[str], None],
 ) -> list[Held]:
     """Generated images, kept on disk in shards so that an interrupted run goes on where it was.
 
@@ -167,11 +174,9 @@ def _write_shard(make: Callable[[int, int], Held], seeds: range, size_px: int, p
         for held in items
     ]
     partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(
-        partial,
-        truth=np.frombuffer(json.dumps(truth).encode(), dtype=np.uint8),
-        **{f"image{index}": held.pixels_HW for index, held in enumerate(items)},
-    )
+    arrays: dict[str, Any] = {f"image{index}": held.pixels_HW for index, held in enumerate(items)}
+    arrays["truth"] = np.frombuffer(json.dumps(truth).encode(), dtype=np.uint8)
+    np.savez_compressed(partial, **arrays)
     partial.replace(path)
 
 

@@ -60,7 +60,8 @@ class Sample:
 
 def quantise(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Standardised pixels to 8 bits, error at most half of 6/255."""
-    return np.clip(np.rint((pixels - LOW) / (HIGH - LOW) * 255), 0, 255).astype(np.uint8)
+    steps: NDArray[np.uint8] = np.clip(np.rint((pixels - LOW) / (HIGH - LOW) * 255), 0, 255).astype(np.uint8)
+    return steps
 
 
 def restore(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

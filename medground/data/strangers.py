@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,10 @@ from scipy import ndimage
 
 Picture = NDArray[np.float32]
 SIDE_PX = 256
+
+
+def _picture(values: Any) -> Picture:
+    return np.asarray(values, dtype=np.float32)
 
 
 def stranger(seed: int) -> Picture:
@@ -30,14 +35,14 @@ def stranger(seed: int) -> Picture:
     if rng.random() < 0.5:
         picture = 1 - picture
     low, high = picture.min(), picture.max()
-    return ((picture - low) / max(high - low, 1e-6)).astype(np.float32)
+    return _picture((picture - low) / max(high - low, 1e-6))
 
 
 def _coloured_noise(rng: np.random.Generator) -> Picture:
     """Noise whose power falls as a random power of frequency: clouds, sand, static."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE_PX), np.fft.fftfreq(SIDE_PX)))
     spectrum = np.fft.fft2(rng.standard_normal((SIDE_PX, SIDE_PX))) / (frequency + 0.01) ** rng.uniform(0, 2.5)
-    return np.real(np.fft.ifft2(spectrum)).astype(np.float32)
+    return _picture(np.real(np.fft.ifft2(spectrum)))
 
 
 def _grid() -> tuple[Picture, Picture]:
@@ -49,7 +54,7 @@ def _stripes(rng: np.random.Generator) -> Picture:
     y, x = _grid()
     angle, period = rng.uniform(0, np.pi), rng.uniform(0.02, 0.3)
     wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)
-    return (np.sign(wave) if rng.random() < 0.5 else wave).astype(np.float32)
+    return _picture(np.sign(wave) if rng.random() < 0.5 else wave)
 
 
 def _scene(rng: np.random.Generator) -> Picture:
@@ -80,7 +85,7 @@ def _cells(rng: np.random.Generator) -> Picture:
     points[rng.integers(0, SIDE_PX, 90), rng.integers(0, SIDE_PX, 90)] = True
     distance = ndimage.distance_transform_edt(~points).astype(np.float32)
     radius = rng.uniform(6, 18)
-    return (np.clip(1 - np.abs(distance - radius) / radius, 0, 1) + 0.3 * (distance < radius)).astype(np.float32)
+    return _picture(np.clip(1 - np.abs(distance - radius) / radius, 0, 1) + 0.3 * (distance < radius))
 
 
 def _fan(rng: np.random.Generator) -> Picture:
@@ -89,7 +94,7 @@ def _fan(rng: np.random.Generator) -> Picture:
     angle, radius = np.arctan2(x - 0.5, y + 0.05), np.hypot(x - 0.5, y + 0.05)
     inside = (np.abs(angle) < rng.uniform(0.4, 0.8)) & (radius > 0.12) & (radius < rng.uniform(0.7, 1.0))
     speckle = ndimage.gaussian_filter(rng.exponential(1.0, x.shape), (0.8, 2.0))
-    return (speckle * inside * np.exp(-radius * rng.uniform(0, 2))).astype(np.float32)
+    return _picture(speckle * inside * np.exp(-radius * rng.uniform(0, 2)))
 
 
 def _disc(rng: np.random.Generator) -> Picture:
@@ -99,4 +104,4 @@ def _disc(rng: np.random.Generator) -> Picture:
     radius = np.hypot((x - 0.5) / rx, (y - 0.5) / ry)
     folds = ndimage.gaussian_filter(rng.standard_normal(x.shape), rng.uniform(2, 6))
     rim = np.exp(-(((radius - 1) / 0.05) ** 2)) * rng.uniform(0.5, 2)
-    return (np.where(radius < 1, 0.5 + folds / (np.abs(folds).max() + 1e-6) * 0.4, 0) + rim).astype(np.float32)
+    return _picture(np.where(radius < 1, 0.5 + folds / (np.abs(folds).max() + 1e-6) * 0.4, 0) + rim)

@@ -1,12 +1,18 @@
-"""The size that a compressed frame declares for itself, read before a decoder allocates memory for it."""
+"""The size that a compressed frame declares for itself, read before a decoder allocates memory for it.
+
+What is accepted here is also what pydicom walks through without getting lost: it follows lengths without a bound, and a
+box of length zero would hold it for ever.
+"""
 
 from __future__ import annotations
 
 import struct
 
-_JPEG_START, _J2K_START, _SIZ = b"\xff\xd8", b"\xff\x4f", b"\xff\x51"
-_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
+_JPEG_START, _J2K_START = b"\xff\xd8", b"\xff\x4f\xff\x51"
+_JP2_SIGNATURE, _JP2_CODESTREAM = b"\x00\x00\x00\x0cjP  ", b"jp2c"
 _NOT_A_FRAME = frozenset({0xC4, 0xC8, 0xCC})  # Huffman tables, reserved, arithmetic conditioning
+_JPEG_LS_FRAME, _SCAN = 0xF7, 0xDA
+_MAX_SEGMENTS = 4096
 
 
 def declared_size(frame: bytes) -> tuple[int, int] | None:
@@ -16,31 +22,46 @@ def declared_size(frame: bytes) -> tuple[int, int] | None:
         frame: one encoded frame.
 
     Returns:
-        (rows, columns), or None where the stream is none of these or its header cannot be found.
+        (rows, columns), or None where the stream is none of these or its headers are damaged.
 
     Source:
-        ITU-T T.81 B.2.2 and T.87 C.2.2 (start of frame), T.800 A.5.1 (SIZ).
+        ITU-T T.81 B.2.2 and T.87 C.2.2 (start of frame), T.800 A.5.1 (SIZ) and I.4 (boxes of JP2).
     """
-    start = frame.find(_J2K_START + _SIZ, 0, 4096)
-    if start >= 0 and len(frame) >= start + 24:
-        width, height, left, top = struct.unpack_from(">4L", frame, start + 8)
-        return max(height - top, 0), max(width - left, 0)
-    return _jpeg_size(frame) if frame.startswith(_JPEG_START) else None
+    if frame.startswith(_JPEG_START):
+        return _jpeg_size(frame)
+    start = _after_boxes(frame) if frame.startswith(_JP2_SIGNATURE) else 0
+    if start is None or frame[start : start + 4] != _J2K_START or len(frame) < start + 24:
+        return None
+    width, height, left, top = struct.unpack_from(">4L", frame, start + 8)
+    return max(height - top, 0), max(width - left, 0)
+
+
+def _after_boxes(frame: bytes) -> int | None:
+    """Where the codestream starts in a JP2 file; None where its boxes do not lead there."""
+    position = 12
+    for _ in range(_MAX_SEGMENTS):
+        if frame[position + 4 : position + 8] == _JP2_CODESTREAM:
+            return position + 8
+        length = int.from_bytes(frame[position : position + 4], "big")
+        if length < 8:
+            return None
+        position += length
+    return None
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
-    position = 2
-    while position + 9 <= len(frame):
-        if frame[position] != 0xFF:
+    """Size in the start of frame, if every segment from there to the start of scan follows the one before."""
+    position, size = 2, None
+    for _ in range(_MAX_SEGMENTS):
+        if position + 9 > len(frame) or frame[position] != 0xFF:
             return None
-        marker = frame[position + 1]
-        if marker == 0xFF:
-            position += 1
-        elif marker in _STANDALONE:
-            position += 2
-        elif (0xC0 <= marker <= 0xCF and marker not in _NOT_A_FRAME) or marker == 0xF7:
+        marker, length = frame[position + 1], int.from_bytes(frame[position + 2 : position + 4], "big")
+        if marker == _SCAN:
+            return size
+        if (0xC0 <= marker <= 0xCF and marker not in _NOT_A_FRAME) or marker == _JPEG_LS_FRAME:
             rows, columns = struct.unpack_from(">HH", frame, position + 5)
-            return rows, columns
-        else:
-            position += 2 + struct.unpack_from(">H", frame, position + 2)[0]
+            size = rows, columns
+        if length < 2:
+            return None
+        position += 2 + length
     return None

@@ -103,16 +103,18 @@ def decode_frame(dataset: Dataset, header: ImageHeader, encoded: bytes, limits: 
     """
     if header.transfer_syntax_uid in (RLELossless, DEFLATED_FRAMES):
         return _expanded(dataset, header, encoded)
+    plugins = _PLUGINS.get(header.transfer_syntax_uid)
+    name = UID(header.transfer_syntax_uid).name
+    if plugins is None:
+        raise DecodeError(f"there is no decoder for the transfer syntax {name}; convert the object to another one")
     size = declared_size(encoded)
-    if size is not None and size[0] * size[1] > limits.max_pixels_per_frame:
+    if size is None:
+        raise DecodeError(f"the compressed frame has no readable header ({name}): the file is damaged; copy it again")
+    if size[0] * size[1] > limits.max_pixels_per_frame:
         raise LimitError(
             f"the compressed stream declares {size[0]} x {size[1]} pixels, more than {limits.max_pixels_per_frame} "
             "(limit max_pixels_per_frame)"
         )
-    plugins = _PLUGINS.get(header.transfer_syntax_uid)
-    if plugins is None:
-        name = UID(header.transfer_syntax_uid).name
-        raise DecodeError(f"there is no decoder for the transfer syntax {name}; convert the object to another one")
     failures: list[Exception] = []
     for plugin in plugins:
         try:
@@ -120,7 +122,7 @@ def decode_frame(dataset: Dataset, header: ImageHeader, encoded: bytes, limits: 
         except (DecodeError, RuntimeError, ValueError) as cause:
             failures.append(cause)
     raise DecodeError(
-        f"the compressed frame cannot be decoded ({UID(header.transfer_syntax_uid).name}): the file is damaged or cut "
+        f"the compressed frame cannot be decoded ({name}): the file is damaged or cut "
         "short; copy it again from its source"
     ) from failures[-1]
 

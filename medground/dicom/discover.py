@@ -90,25 +90,9 @@ def _files(given: Path, limits: Limits) -> Iterator[Found]:
 
 
 def _sort(found: Found, tray: _Tray, limits: Limits) -> None:
-    """Put one file where it belongs; a ZIP is opened, but not one inside a ZIP."""
+    """Put one file, or the members of one ZIP, where they belong."""
     try:
-        content = found.content(limits)
-        with ByteSource(content).view(limits) as data:
-            head = bytes(data[:_HEAD_BYTES])
-        is_dicom = head[128:132] == b"DICM"
-        if not is_dicom and head.startswith(_ZIPS):
-            if found.member is not None:
-                tray.skipped.append((found.source, "a ZIP inside a ZIP is not opened"))
-                return
-            for member in members_of(found, limits):
-                _sort(member, tray, limits)
-        elif not is_dicom and head.startswith(_PICTURES):
-            tray.pictures.append(found)
-        elif not is_dicom and not found.is_alone and (reason := _other_kind(found, head)):
-            tray.skipped.append((found.source, reason))
-        else:
-            image = open_image(content, limits=limits)
-            tray.instances.append(Instance(found, image.header))
+        members = _place(found, tray, limits)
     except NotAnImageError as error:
         if found.is_alone:
             tray.refuse(found.source, error)
@@ -116,6 +100,28 @@ def _sort(found: Found, tray: _Tray, limits: Limits) -> None:
             tray.skipped.append((found.source, str(error)))
     except InputError as error:
         tray.refuse(found.source, error)
+    else:
+        for member in members:
+            _sort(member, tray, limits)
+
+
+def _place(found: Found, tray: _Tray, limits: Limits) -> list[Found]:
+    """Put one file where it belongs; of a ZIP return the members, but do not open one inside a ZIP."""
+    content = found.content(limits)
+    with ByteSource(content).view(limits) as data:
+        head = bytes(data[:_HEAD_BYTES])
+    is_dicom = head[128:132] == b"DICM"
+    if not is_dicom and head.startswith(_ZIPS):
+        if found.member is None:
+            return members_of(found, limits)
+        tray.skipped.append((found.source, "a ZIP inside a ZIP is not opened"))
+    elif not is_dicom and head.startswith(_PICTURES):
+        tray.pictures.append(found)
+    elif not is_dicom and not found.is_alone and (reason := _other_kind(found, head)):
+        tray.skipped.append((found.source, reason))
+    else:
+        tray.instances.append(Instance(found, open_image(content, limits=limits).header))
+    return []
 
 
 def _other_kind(found: Found, head: bytes) -> str | None:

@@ -51,11 +51,11 @@ class Letterbox:
 
     def to_frame(self, boxes_xyxy_px: NDArray[np.float64]) -> NDArray[np.float64]:
         """Boxes (N, 4) of the stored image in pixels of the model frame."""
-        return boxes_xyxy_px * np.array(self.scale_xy * 2)
+        return boxes_xyxy_px * np.array(self.scale_xy * 2, dtype=np.float64)
 
     def to_stored(self, boxes_xyxy_frame: NDArray[np.float64]) -> NDArray[np.float64]:
         """Boxes (N, 4) of the model frame in pixels of the stored image; not clipped."""
-        return boxes_xyxy_frame / np.array(self.scale_xy * 2)
+        return boxes_xyxy_frame / np.array(self.scale_xy * 2, dtype=np.float64)
 
     def apply(self, image_HW: Tensor, *, fill: float) -> Tensor:
         """Resamples an image into the frame.

@@ -115,7 +115,8 @@ def standardise(image: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = np.percentile(image[::step, ::step], [LOW_PERCENT, HIGH_PERCENT])
     if high - low < 1e-6:
         return np.full_like(image, BLACK)
-    return np.clip((image - low) / (high - low) * 4 + BLACK, -3, 3).astype(np.float32)
+    stretched: NDArray[np.float32] = np.clip((image - low) / (high - low) * 4 + BLACK, -3, 3).astype(np.float32)
+    return stretched
 
 
 def preprocessing(size_px: int) -> Compose:

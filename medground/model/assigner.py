@@ -29,9 +29,7 @@ class Assignment:
     quality_N: Tensor
 
 
-def assign(
-    scores_AP: Tensor, boxes_A4: Tensor, centres_A2: Tensor, truth_G4: Tensor, phrase_G: Tensor
-) -> Assignment:
+def assign(scores_AP: Tensor, boxes_A4: Tensor, centres_A2: Tensor, truth_G4: Tensor, phrase_G: Tensor) -> Assignment:
     """Chooses for each box the locations inside it that score and overlap best.
 
     Args:

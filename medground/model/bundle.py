@@ -1,13 +1,13 @@
 """The bundle: everything a model needs to answer, in a folder whose manifest holds the SHA-256 of every file.
 
-    manifest.json          name, version, digests
-    config.json            ModelConfig
-    weights.safetensors    network and familiarity
-    tokenizer.json         text encoder's tokenizer
-    vocabulary.json        names and codes
-    scope.json             what it was trained for, thresholds
-    calibration.json       logistic curves
-    training_summary.json  data, budget, figures
+manifest.json          name, version, digests
+config.json            ModelConfig
+weights.safetensors    network and familiarity
+tokenizer.json         text encoder's tokenizer
+vocabulary.json        names and codes
+scope.json             what it was trained for, thresholds
+calibration.json       logistic curves
+training_summary.json  data, budget, figures
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tokenizers import Tokenizer
 from medground.model.calibration import Calibration
 from medground.model.config import ModelConfig
 from medground.model.familiarity import Familiarity
-from medground.model.network import GroundingNetwork
+from medground.model.network import GroundingNetwork, channels_last
 from medground.model.scope import Scope
 from medground.schema.config import StrictConfig
 from medground.schema.errors import BundleDamagedError, BundleMissingError
@@ -138,7 +138,9 @@ def read_bundle(folder: Path | None = None) -> Bundle:
     """
     path = folder or shipped_bundle_path()
     if not (path / "manifest.json").is_file():
-        raise BundleMissingError(f"there is no model bundle at {path}; give one with --bundle or install medground anew")
+        raise BundleMissingError(
+            f"there is no model bundle at {path}; give one with --bundle or install medground anew"
+        )
     manifest = _parse(Manifest, path / "manifest.json")
     for name, digest in manifest.files.items():
         if Path(name).name != name:
@@ -161,6 +163,7 @@ def read_bundle(folder: Path | None = None) -> Bundle:
     except (SafetensorError, RuntimeError, TypeError, ValueError, OSError) as error:
         raise BundleDamagedError(f"the bundle at {path} cannot be read: {str(error).splitlines()[0]}") from error
     network.eval().requires_grad_(False)
+    channels_last(network)
     info = ModelInfo(
         name=manifest.name,
         version=manifest.version,
@@ -169,7 +172,7 @@ def read_bundle(folder: Path | None = None) -> Bundle:
     )
     return Bundle(
         info,
-        network.to(memory_format=torch.channels_last),
+        network,
         tokenizer,
         _parse(Vocabulary, path / "vocabulary.json"),
         _parse(Scope, path / "scope.json"),

@@ -48,9 +48,7 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.self_attention = nn.MultiheadAttention(width, config.heads, batch_first=True)
         self.cross_attention = nn.MultiheadAttention(width, config.heads, batch_first=True)
-        self.feed = nn.Sequential(
-            nn.Linear(width, config.feedforward), nn.SiLU(), nn.Linear(config.feedforward, width)
-        )
+        self.feed = nn.Sequential(nn.Linear(width, config.feedforward), nn.SiLU(), nn.Linear(config.feedforward, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
 
     def forward(self, x_NQD: Tensor, place_NQD: Tensor, tokens_NTD: Tensor, token_place_NTD: Tensor) -> Tensor:
@@ -76,9 +74,8 @@ class QueryDecoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.score = nn.ModuleList(nn.Linear(width + 1, 1) for _ in range(config.layers))
         self.move = nn.ModuleList(nn.Linear(width, 4) for _ in range(config.layers))
-        for head in self.move:
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        for parameter in self.move.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self,

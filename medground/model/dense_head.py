@@ -60,8 +60,8 @@ class DenseHead(nn.Module):
 
     The score of a phrase is the scaled dot product of a batch-normalised location embedding and the phrase's unit
     vector (YOLO-World, Cheng et al., 2024, eq. 2); without the norm's affine part, or with a prior of a hundredth, the
-    background of sixteen phrases outweighed everything and training diverged. Box sides are distributions over distance bins
-    (Generalized Focal Loss, Li et al., 2020, section 3.2).
+    background of sixteen phrases outweighed everything and training diverged. Box sides are distributions over
+    distance bins (Generalized Focal Loss, Li et al., 2020, section 3.2).
     """
 
     def __init__(self, width: int, text_width: int, config: HeadConfig) -> None:
@@ -82,7 +82,7 @@ class DenseHead(nn.Module):
             sizes.append((level_BCHW.shape[2], level_BCHW.shape[3]))
         embedding_BAD = torch.cat(embeddings, 2).transpose(1, 2)
         logits_BAP = embedding_BAD @ text_PD.T * self.scale.exp() + self.bias
-        distances_BA4K = torch.cat(distances, 2).transpose(1, 2).unflatten(2, (4, self.bins))
+        distances_BA4K = torch.unflatten(torch.cat(distances, 2).transpose(1, 2), 2, (4, self.bins))
         centres_A2, strides_A = locations(sizes)
         boxes_BA4 = boxes_from_distances(distances_BA4K, centres_A2, strides_A)
         return Dense(logits_BAP, distances_BA4K, boxes_BA4, centres_A2, strides_A)

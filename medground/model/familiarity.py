@@ -1,14 +1,13 @@
 """How typical an image is of those a model was trained on.
 
-Source: Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples, 2018, eq. 2 (Mahalanobis distance
-of penultimate features), with the distances of development images as the yardstick.
+Source: Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples, 2018, eq. 2 (Mahalanobis
+distance of penultimate features), with the distances of development images as the yardstick.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 

@@ -121,7 +121,9 @@ class Grounder:
         return ImageReading(domain, probability, familiarity, tuple(readings))
 
     @torch.inference_mode()
-    def raw(self, image: ModelImage, phrases: Sequence[Phrase], *, max_boxes: int = 300) -> tuple[list[RawReading], Tensor]:
+    def raw(
+        self, image: ModelImage, phrases: Sequence[Phrase], *, max_boxes: int = 300
+    ) -> tuple[list[RawReading], Tensor]:
         """Uncalibrated readings and the image vector: what calibration and familiarity are fitted on."""
         pyramid, text_PD, dense = self._look(image, phrases)
         return self._raw(image, pyramid, text_PD, dense, max_boxes), pyramid.image_BC[0]
@@ -142,7 +144,9 @@ class Grounder:
         familiarity = self.bundle.familiarity.share_less_typical(pyramid.image_BC[0], int(index))
         return DOMAINS[int(index)], float(probability), familiarity
 
-    def _raw(self, image: ModelImage, pyramid: Pyramid, text_PD: Tensor, dense: Dense, max_boxes: int) -> list[RawReading]:
+    def _raw(
+        self, image: ModelImage, pyramid: Pyramid, text_PD: Tensor, dense: Dense, max_boxes: int
+    ) -> list[RawReading]:
         network, phrases = self.bundle.network, text_PD.shape[0]
         if phrases == 0:
             return []
@@ -152,9 +156,7 @@ class Grounder:
         head = Proposals(found.boxes_NQ4[:, :queries], found.logits_NQ[:, :queries], found.level_NQ[:, :queries])
         refined = network.refine(pyramid, text_PD, image_N, phrase_N, head)[-1] if self.query_weight > 0 else None
         presence_P = network.presence(pyramid.image_BC, text_PD, dense.logits_BAP.amax(1))[0]
-        return [
-            self._settle(image, found, refined, row, float(presence_P[row]), max_boxes) for row in range(phrases)
-        ]
+        return [self._settle(image, found, refined, row, float(presence_P[row]), max_boxes) for row in range(phrases)]
 
     def _settle(
         self, image: ModelImage, found: Proposals, refined: Refined | None, row: int, presence: float, max_boxes: int

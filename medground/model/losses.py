@@ -20,7 +20,8 @@ def giou_loss(predicted_N4: Tensor, truth_N4: Tensor, weights_N: Tensor) -> Tens
     """Weighted sum of 1 - GIoU over pairs of xyxy boxes (Rezatofighi et al., 2019, algorithm 1)."""
     if predicted_N4.shape[0] == 0:
         return predicted_N4.sum() * 0.0
-    return ((1 - box_pair_giou(predicted_N4, truth_N4)) * weights_N).sum()
+    overlap_N: Tensor = box_pair_giou(predicted_N4, truth_N4)
+    return ((1 - overlap_N) * weights_N).sum()
 
 
 def distribution_focal_loss(distances_N4K: Tensor, target_N4: Tensor, weights_N: Tensor) -> Tensor:

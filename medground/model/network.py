@@ -54,7 +54,7 @@ class PresenceHead(nn.Module):
 
     def forward(self, image_BC: Tensor, text_PD: Tensor, best_logit_BP: Tensor) -> Tensor:
         """Logits (B, P); `best_logit_BP` is the best dense score and receives no gradient."""
-        against_BP = self.project(image_BC) @ text_PD.T * self.scale.exp()
+        against_BP: Tensor = self.project(image_BC) @ text_PD.T * self.scale.exp()
         return against_BP + self.evidence * best_logit_BP.detach() + self.bias
 
 
@@ -70,7 +70,9 @@ class GroundingNetwork(nn.Module):
         self.dense = DenseHead(width, config.text.width, config.head)
         self.presence = PresenceHead(image_width, config.text.width)
         self.kind = nn.Linear(image_width, len(DOMAINS))
-        self.region = nn.Sequential(nn.Linear(width * REGION_SAMPLES**2, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        self.region = nn.Sequential(
+            nn.Linear(width * REGION_SAMPLES**2, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
+        )
         self.decoder = QueryDecoder(width, config.text.width, config.decoder)
         self.describer_region = nn.Sequential(
             nn.Linear(width * REGION_SAMPLES**2, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
@@ -97,7 +99,9 @@ class GroundingNetwork(nn.Module):
         """Flattened RoIAlign samples (N, D * 25) of each box from its own level."""
         return region_features(pyramid.levels_BCHW, boxes_N4, image_N, level_N, STRIDES_PX).flatten(1)
 
-    def refine(self, pyramid: Pyramid, text_PD: Tensor, image_N: Tensor, phrase_N: Tensor, found: Proposals) -> list[Refined]:
+    def refine(
+        self, pyramid: Pyramid, text_PD: Tensor, image_N: Tensor, phrase_N: Tensor, found: Proposals
+    ) -> list[Refined]:
         """Runs the query decoder over proposals; one `Refined` per layer."""
         pairs, queries = found.logits_NQ.shape
         regions = self.region(
@@ -114,11 +118,19 @@ class GroundingNetwork(nn.Module):
     def words_from(self, pyramid: Pyramid, boxes_N4: Tensor, image_N: Tensor) -> Tensor:
         """Region vectors (N, D) that the describer decodes, read from the finest level, where texture is."""
         level_N = torch.zeros(len(boxes_N4), dtype=torch.int64)
-        return self.describer_region(self.sample_regions(pyramid, boxes_N4, image_N, level_N))
+        vectors_ND: Tensor = self.describer_region(self.sample_regions(pyramid, boxes_N4, image_N, level_N))
+        return vectors_ND
 
 
 def _pad(rows: Tensor, short: int) -> Tensor:
     return torch.cat([rows, rows[-1:].expand(short, *rows.shape[1:])]) if short else rows
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lays kernels out for the convolutions that CPUs run fastest."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -37,13 +37,13 @@ def roi_align(level_BCHW: Tensor, boxes_N4: Tensor, image_N: Tensor, stride_px: 
         -1,
     )
     sampled = level_BCHW.new_zeros(len(boxes_N4), level_BCHW.shape[1], samples, samples)
-    for image in image_N.unique().tolist():
+    for image in sorted(set(image_N.tolist())):
         mine_N = image_N == image
         grid_1MS2 = grid_NSS2[mine_N].flatten(0, 1)[None]
         values_1CMS = F.grid_sample(
             level_BCHW[image : image + 1], grid_1MS2, mode="bilinear", padding_mode="border", align_corners=False
         )
-        values = values_1CMS[0].unflatten(1, (-1, samples)).transpose(0, 1)
+        values = torch.unflatten(values_1CMS[0], 1, (-1, samples)).transpose(0, 1)
         sampled = sampled.index_put((mine_N.nonzero().squeeze(1),), values)
     return sampled
 

@@ -5,8 +5,6 @@ Legend: P phrases, T tokens, D width.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -42,4 +40,4 @@ class TextEncoder(nn.Module):
         x_PTD = self.layers(x_PTD, src_key_padding_mask=padding_PT)
         keep_PT1 = (~padding_PT).unsqueeze(-1).to(x_PTD.dtype)
         mean_PD = (x_PTD * keep_PT1).sum(1) / keep_PT1.sum(1)
-        return cast(Tensor, F.normalize(self.project(mean_PD), dim=-1))
+        return F.normalize(self.project(mean_PD), dim=-1)

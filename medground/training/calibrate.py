@@ -1,4 +1,4 @@
-"""Fits on the development part what the network alone does not know: probabilities, the query decoder's share, typicality.
+"""Fits on the development part what the network alone does not know: probabilities and typicality.
 
 Legend: R images, C feature width, M kinds of image.
 """
@@ -80,7 +80,9 @@ def fit_calibration(readings: Sequence[Reading]) -> Calibration:
         best = reading.logits[0] if reading.logits else -9.0
         for key in keys:
             if reading.present is not None:
-                presence.setdefault(key, []).append(((reading.presence_logit, best), int(reading.present), reading.real))
+                presence.setdefault(key, []).append(
+                    ((reading.presence_logit, best), int(reading.present), reading.real)
+                )
             for logit, hit in zip(reading.logits[:BOXES_PER_READING], reading.hits, strict=False):
                 if hit >= 0:
                     box.setdefault(key, []).append(((logit,), hit, reading.real))
@@ -109,12 +111,13 @@ def _curve(items: list[tuple[tuple[float, ...], int, bool]], positives: int, neg
     slope = np.maximum(fit.coef_[0], 0.0)  # a score that rises must never lower the probability
     if not np.array_equal(slope, fit.coef_[0]):
         kept = slope > 0
-        fit = LogisticRegression(C=10.0, max_iter=1000).fit(
-            logits * kept, hits, sample_weight=share / share.mean()
-        )
+        fit = LogisticRegression(C=10.0, max_iter=1000).fit(logits * kept, hits, sample_weight=share / share.mean())
         slope = np.maximum(fit.coef_[0], 0.0) * kept
     return Curve(
-        weights=tuple(float(x) for x in slope), offset=float(fit.intercept_[0]), positives=positives, negatives=negatives
+        weights=tuple(float(x) for x in slope),
+        offset=float(fit.intercept_[0]),
+        positives=positives,
+        negatives=negatives,
     )
 
 

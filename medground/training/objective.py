@@ -52,7 +52,9 @@ class Pairs:
     phrase_N: Tensor
 
 
-def dense_losses(network: GroundingNetwork, batch: Batch, pyramid: Pyramid, dense: Dense, text_CD: Tensor) -> dict[str, Tensor]:
+def dense_losses(
+    network: GroundingNetwork, batch: Batch, pyramid: Pyramid, dense: Dense, text_CD: Tensor
+) -> dict[str, Tensor]:
     """Losses of the dense head, the presence head and the image kind.
 
     A location off every box is judged only for concepts that the image was labelled exhaustively for.

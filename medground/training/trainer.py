@@ -142,7 +142,13 @@ class Trainer:
         yield from DataLoader(part, batch_size=batch, num_workers=1, prefetch_factor=4, collate_fn=Batch.of)
 
     def _run_stage(
-        self, index: int, stage: Stage, optimizer: torch.optim.Optimizer, average: dict[str, Tensor], done: int, end: int
+        self,
+        index: int,
+        stage: Stage,
+        optimizer: torch.optim.Optimizer,
+        average: dict[str, Tensor],
+        done: int,
+        end: int,
     ) -> None:
         self.network.train()
         for name, module in self.network.named_children():
@@ -204,7 +210,8 @@ class Trainer:
         rate = (step - done) / max(time.monotonic() - started, 1e-9)
         left = (stage.steps - step) / rate
         losses = "  ".join(f"{name.removeprefix('loss/')} {value:.3f}" for name, value in means.items())
-        self.note(f"{stage.name} {step}/{stage.steps}  {rate * self.recipe.batch:.1f} img/s  {left / 60:.0f} min left  {losses}")
+        speed = f"{rate * self.recipe.batch:.1f} img/s  {left / 60:.0f} min left"
+        self.note(f"{stage.name} {step}/{stage.steps}  {speed}  {losses}")
 
 
 def schedule(step: int, stage: Stage) -> float:

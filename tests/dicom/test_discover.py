@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +168,19 @@ def test_zip_bombs(tmp_path: Path, make_file: Make) -> None:
     assert "max_inflated_bytes" in str(one.refused[0][1])
     files = discover([path], limits=Limits(max_files=1))
     assert "max_files" in str(files.refused[0][1])
+
+
+def test_a_refused_file_leaves_its_content_behind(tmp_path: Path) -> None:
+    path = tmp_path / "broken.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):
+            archive.writestr(f"{number}.dcm", bytes(20_000_000))
+    tracemalloc.start()
+    found = discover([path])
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.refused) == 4
+    assert kept < 1_000_000
 
 
 def test_a_member_larger_than_its_directory_says(tmp_path: Path) -> None:

@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from medground.dicom.image import open_image
 from medground.dicom.limits import Limits
@@ -238,6 +245,25 @@ def test_changed_bytes_give_pixels_or_an_input_error(
         return
     assert brightness.dtype == np.float32
     assert 0 <= brightness.min() <= brightness.max() <= 1
+
+
+JP2 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+
+
+@pytest.mark.parametrize(
+    ("frame", "syntax"),
+    [
+        (JP2 + bytes(200), JPEG2000Lossless),  # a box of no length: pydicom would stay there for ever
+        (JP2 + b"\0\0\0\x08free" * 5000 + b"\0\0\0\0jp2c", JPEG2000Lossless),
+        (b"\xff\xd8" + bytes(500_000), JPEGLosslessSV1),
+        (b"\xff" * 500_000, JPEGLSLossless),
+        (b"\xff\xd8" + b"\xff\xe0\x00\x00" * 5000, JPEGBaseline8Bit),
+        (b"\xff\xd8" + b"\xff\xe0\x00\x02" * 50_000, JPEGBaseline8Bit),
+    ],
+)
+def test_headers_of_streams_that_lead_nowhere(make_dataset: Any, write_bytes: Any, frame: bytes, syntax: str) -> None:
+    with pytest.raises(DecodeError, match="no readable header"):
+        open_image(_compressed(make_dataset, write_bytes, 8, 8, frame, syntax)).stored()
 
 
 def test_a_frame_that_kills_the_decoder_is_an_error(make_dataset: Any, write_bytes: Any) -> None:

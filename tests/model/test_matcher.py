@@ -9,7 +9,9 @@ from medground.model.matcher import match
 
 def _cost(score, box, truth, size) -> float:
     l1 = sum(abs(a - b) for a, b in zip(box, truth, strict=True)) / size
-    inter = max(0.0, min(box[2], truth[2]) - max(box[0], truth[0])) * max(0.0, min(box[3], truth[3]) - max(box[1], truth[1]))
+    inter = max(0.0, min(box[2], truth[2]) - max(box[0], truth[0])) * max(
+        0.0, min(box[3], truth[3]) - max(box[1], truth[1])
+    )
     area = (box[2] - box[0]) * (box[3] - box[1]) + (truth[2] - truth[0]) * (truth[3] - truth[1]) - inter
     hull = (max(box[2], truth[2]) - min(box[0], truth[0])) * (max(box[3], truth[3]) - min(box[1], truth[1]))
     return -2 * score + 5 * l1 - 2 * (inter / area - (hull - area) / hull)

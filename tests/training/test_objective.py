@@ -6,7 +6,15 @@ import torch
 from medground.data.sample import Sample
 from medground.model.decoder import Refined
 from medground.training.batch import Batch
-from medground.training.objective import LossWeights, Pairs, choose_pairs, dense_losses, query_losses, weighted, word_loss
+from medground.training.objective import (
+    LossWeights,
+    Pairs,
+    choose_pairs,
+    dense_losses,
+    query_losses,
+    weighted,
+    word_loss,
+)
 
 
 def sample(boxes: list[list[float]], concepts: list[int], exhaustive: list[bool], words=()) -> Sample:
@@ -26,7 +34,7 @@ def looked(network, batch):
     return text, pyramid, network.dense(pyramid, text)
 
 
-@pytest.fixture()
+@pytest.fixture
 def network(make_trainer, tmp_path):
     return make_trainer(tmp_path).network
 

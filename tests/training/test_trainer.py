@@ -111,5 +111,7 @@ def test_killed_outright_it_goes_on_and_ships_the_same_bundle(tmp_path, reposito
     for process in (whole, resumed):
         message = process.communicate()[1].decode()
         assert process.returncode == 0, message[-2000:]
-    weights = [(tmp_path / name / "run" / "bundle" / "weights.safetensors").read_bytes() for name in ("whole", "killed")]
+    weights = [
+        (tmp_path / name / "run" / "bundle" / "weights.safetensors").read_bytes() for name in ("whole", "killed")
+    ]
     assert weights[0] == weights[1]

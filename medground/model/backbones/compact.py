@@ -49,7 +49,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Returns a tensor of the same shape."""
-        return x_BCHW + self.body(x_BCHW)
+        change: Tensor = self.body(x_BCHW)
+        return x_BCHW + change
 
 
 class PooledContext(nn.Module):
@@ -65,7 +66,8 @@ class PooledContext(nn.Module):
         views = [self.squeeze(x_BCHW)]
         for _ in range(3):
             views.append(F.max_pool2d(views[-1], 5, 1, 2))
-        return self.merge(torch.cat(views, 1))
+        merged: Tensor = self.merge(torch.cat(views, 1))
+        return merged
 
 
 class CompactBackbone(nn.Module):
