@@ -14,6 +14,7 @@ JOBS = {
     "phantom-sheet": "draw the contact sheet of phantoms and compare them with real films",
     "find-duplicates": "list near-duplicate images of FracAtlas across its parts",
     "dicom-outcomes": "write what becomes of each development DICOM file",
+    "export-schema": "write the JSON Schema of results.json",
 }
 
 

@@ -34,9 +34,7 @@ def load_reader(bundle: Path | None, device: str) -> Reader:
     """
     from medground.model.grounder import load_grounder
 
-    if device == "cuda":
-        raise UsageError("--device cuda: this model runs on the CPU only; leave --device out")
-    return load_grounder(bundle)
+    return load_grounder(bundle, device)
 
 
 def create_app(load: LoadReader = load_reader) -> typer.Typer:

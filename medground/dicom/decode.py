@@ -115,6 +115,11 @@ def decode_frame(dataset: Dataset, header: ImageHeader, encoded: bytes, limits: 
             f"the compressed stream declares {size[0]} x {size[1]} pixels, more than {limits.max_pixels_per_frame} "
             "(limit max_pixels_per_frame)"
         )
+    if size != (header.rows, header.columns):  # garbage of another size could keep a decoder busy for long
+        raise DecodeError(
+            f"the compressed stream declares {size[0]} x {size[1]} pixels where the header of the image says "
+            f"{header.rows} x {header.columns}: the file is damaged; copy it again from its source"
+        )
     failures: list[Exception] = []
     for plugin in plugins:
         try:

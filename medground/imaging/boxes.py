@@ -24,8 +24,8 @@ def nms(boxes_N4: Tensor, scores_N: Tensor, iou: float, limit: int) -> Tensor:
         Indices of the kept boxes, best first.
     """
     order_N = scores_N.argsort(descending=True, stable=True)
-    overlap = (box_iou(boxes_N4[order_N], boxes_N4[order_N]) > iou).numpy()
-    alive = torch.ones(len(order_N), dtype=torch.bool).numpy()
+    overlap = (box_iou(boxes_N4[order_N], boxes_N4[order_N]) > iou).cpu().numpy()
+    alive = torch.ones(len(order_N), dtype=torch.bool, device="cpu").numpy()
     kept: list[int] = []
     for row in range(len(order_N)):
         if not alive[row]:
@@ -39,5 +39,5 @@ def nms(boxes_N4: Tensor, scores_N: Tensor, iou: float, limit: int) -> Tensor:
 
 def clip(boxes_N4: Tensor, columns: float, rows: float) -> Tensor:
     """Boxes cut to the image (0, 0, columns, rows)."""
-    high = torch.tensor([columns, rows, columns, rows], dtype=boxes_N4.dtype)
+    high = torch.tensor([columns, rows, columns, rows], dtype=boxes_N4.dtype, device=boxes_N4.device)
     return torch.minimum(boxes_N4.clamp(min=0), high)

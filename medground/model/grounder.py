@@ -23,6 +23,7 @@ from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReadi
 from medground.model.scope import Scope
 from medground.model.tokenizer import encode
 from medground.schema.anatomy import DOMAINS, Domain
+from medground.schema.errors import UsageError
 from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
 
@@ -57,11 +58,14 @@ class Grounder:
 
     Args:
         bundle: a bundle that was read and checked.
-        query_weight: share of the query decoder in the score, 0 (dense proposals alone) to 1.
+        query_weight: share of the query decoder in the score, 0 (dense proposals alone) to 1; the bundle's own if None.
+        device: where the network runs; readings are always on the CPU.
     """
 
-    def __init__(self, bundle: Bundle, *, query_weight: float | None = None) -> None:
+    def __init__(self, bundle: Bundle, *, query_weight: float | None = None, device: str = "cpu") -> None:
         self.bundle = bundle
+        self.device = torch.device(device)
+        bundle.network.to(self.device)
         self.query_weight = bundle.scope.query_weight if query_weight is None else query_weight
 
     @property
@@ -97,7 +101,8 @@ class Grounder:
             top_k: appearance words are decoded for so many of them.
             min_score: boxes below this calibrated score are left out.
         """
-        return [self._read_one(image, phrases, max_boxes, top_k, min_score) for image in images]
+        with self.device:
+            return [self._read_one(image, phrases, max_boxes, top_k, min_score) for image in images]
 
     def _read_one(
         self, image: ModelImage, phrases: Sequence[Phrase], max_boxes: int, top_k: int, min_score: float
@@ -110,7 +115,7 @@ class Grounder:
         for phrase, raw in zip(phrases, raws, strict=True):
             scores = [calibration.box_probability(float(x), phrase.concept, domain) for x in raw.logits_N]
             count = sum(score >= min_score for score in scores)
-            words = self._words(pyramid, raw.frame_boxes_N4[: min(count, top_k)], phrase.concept, domain)
+            words = self._words(pyramid, raw.frame_boxes_N4[: min(count, top_k)].to(self.device), phrase.concept, domain)
             words += [()] * (count - len(words))
             candidates = tuple(
                 Candidate((float(b[0]), float(b[1]), float(b[2]), float(b[3])), score, said)
@@ -125,12 +130,13 @@ class Grounder:
         self, image: ModelImage, phrases: Sequence[Phrase], *, max_boxes: int = 300
     ) -> tuple[list[RawReading], Tensor]:
         """Uncalibrated readings and the image vector: what calibration and familiarity are fitted on."""
-        pyramid, text_PD, dense = self._look(image, phrases)
-        return self._raw(image, pyramid, text_PD, dense, max_boxes), pyramid.image_BC[0]
+        with self.device:
+            pyramid, text_PD, dense = self._look(image, phrases)
+            return self._raw(image, pyramid, text_PD, dense, max_boxes), pyramid.image_BC[0].cpu()
 
     def _look(self, image: ModelImage, phrases: Sequence[Phrase]) -> tuple[Pyramid, Tensor, Dense]:
         network, config = self.bundle.network, self.bundle.network.config
-        pixels = image.pixels_HW[None, None].contiguous(memory_format=torch.channels_last)
+        pixels = image.pixels_HW[None, None].to(self.device).contiguous(memory_format=torch.channels_last)
         pyramid = network.backbone(pixels)
         texts = [phrase.text for phrase in phrases]
         if texts:
@@ -141,7 +147,7 @@ class Grounder:
 
     def _kind(self, pyramid: Pyramid) -> tuple[Domain, float, float]:
         probability, index = self.bundle.network.kind(pyramid.image_BC)[0].softmax(-1).max(-1)
-        familiarity = self.bundle.familiarity.share_less_typical(pyramid.image_BC[0], int(index))
+        familiarity = self.bundle.familiarity.share_less_typical(pyramid.image_BC[0].cpu(), int(index))
         return DOMAINS[int(index)], float(probability), familiarity
 
     def _raw(
@@ -170,7 +176,7 @@ class Grounder:
             logits_Q[:count] = torch.where(real, mixed, logits_Q[:count])
             boxes_Q4[:count] = (1 - weight) * boxes_Q4[:count] + weight * refined.boxes_NQ4[row]
         box = image.letterbox
-        boxes_Q4 = clip(boxes_Q4, box.inner_columns, box.inner_rows)
+        boxes_Q4, logits_Q = clip(boxes_Q4.cpu(), box.inner_columns, box.inner_rows), logits_Q.cpu()
         size_Q2 = boxes_Q4[:, 2:] - boxes_Q4[:, :2]
         keep = (logits_Q > LOWEST_LOGIT) & (size_Q2.amin(1) >= 1.0)
         boxes_Q4, logits_Q = boxes_Q4[keep], logits_Q[keep]
@@ -186,11 +192,19 @@ class Grounder:
         return self.bundle.network.describer.decode(vector_ND)
 
 
-def load_grounder(folder: Path | None = None) -> Grounder:
-    """A grounder from a bundle folder; the shipped one by default.
+def load_grounder(folder: Path | None = None, device: str = "auto") -> Grounder:
+    """A grounder from a bundle folder.
+
+    Args:
+        folder: the shipped bundle if None.
+        device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
 
     Raises:
+        UsageError: if `cuda` is asked for and there is none.
         BundleMissingError: if there is none.
         BundleDamagedError: if it differs from its manifest.
     """
-    return Grounder(read_bundle(folder))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: this machine, or this build of torch, has no CUDA device; use --device cpu")
+    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    return Grounder(read_bundle(folder), device=chosen)

@@ -129,6 +129,9 @@ def test_a_stream_larger_than_its_header_says(make_file: Make, grey: NDArray[np.
     content[at : at + 8] = struct.pack(">LL", 60_000, 60_000)
     with pytest.raises(LimitError, match="60000 x 60000"):
         open_image(bytes(content)).stored()
+    content[at : at + 8] = struct.pack(">LL", 6000, 40)
+    with pytest.raises(DecodeError, match="40 x 6000"):
+        open_image(bytes(content)).stored()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medground.model.grounder import load_grounder
+from pipelines.real_input import BYTES, SECONDS, Case, Outcome, dicom_cases, run_one
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return load_grounder(device="cpu")
+
+
+def test_a_picture_is_answered_and_a_text_refused_each_in_its_own_process(tmp_path, reader):
+    Image.fromarray(np.zeros((200, 200), np.uint8)).save(tmp_path / "flat.png")
+    (tmp_path / "text.dcm").write_text("no image")
+    good = run_one(Case(tmp_path / "flat.png", "nodule?", (0,)), reader, tmp_path)
+    bad = run_one(Case(tmp_path / "text.dcm", "nodule?", (2,)), reader, tmp_path)
+    assert (good.code, good.fault) == (0, "")
+    assert (bad.code, bad.fault) == (2, "")
+    assert bad.text.startswith("error: ")
+    assert len(bad.text.splitlines()) == 1
+
+
+def test_limits_are_faults():
+    assert Outcome(1, 0.1, 1, "Traceback (most recent call last)").fault == "traceback"
+    assert "took" in Outcome(0, SECONDS + 1, 1, "").fault
+    assert "GiB" in Outcome(0, 1.0, BYTES + 1, "").fault
+    assert Outcome(0, 1.0, 1, "").fault == ""
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_the_first_real_files_come_out_as_expected(shared_data, repository, reader, tmp_path):
+    cases = dicom_cases(shared_data, repository / "tests" / "dicom" / "expected_outcomes.csv")
+    assert len(cases) == 97
+    for case in cases[::8]:
+        outcome = run_one(case, reader, tmp_path)
+        assert outcome.fault == "", case.path.name
+        assert outcome.code in case.codes, (case.path.name, outcome.text)
