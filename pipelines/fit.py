@@ -31,7 +31,7 @@ from medground.training.calibrate import Reading, fit_calibration, fit_familiari
 from medground.training.recipe import Recipe
 from pipelines.sources import DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, Sources, say
 
-QUERY_WEIGHTS = (0.0, 0.3, 0.5, 0.7)
+QUERY_WEIGHTS = (0.0, 0.3)
 
 
 def framed(held: Held) -> ModelImage:

@@ -85,9 +85,10 @@ def examine(
     reasons: list[str] = []
     refused: list[Refusal] = []
     if not gate.domains:
-        # The first frame is decoded all the same: a damaged image is an error, whatever it shows.
+        # The first frame is decoded all the same: a damaged image is an error, whatever it shows. The first of a volume
+        # is the lowest slice, whatever its number.
         first = group.views[0]
-        decoded = int(first.frame == 1 and _pixels(first, refused) is not None)
+        decoded = int((first.frame == 1 or group.is_volume) and _pixels(first, refused) is not None)
         for _ in group.views:
             looked_at()
         return Examination(group, None, reason=gate.reason, refused=tuple(refused), decoded=decoded)

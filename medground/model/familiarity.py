@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+SLACK = 1.5
+
 
 @dataclass(frozen=True, slots=True)
 class Familiarity:
@@ -33,8 +35,11 @@ class Familiarity:
         return float(offset_C @ self.precisions_MCC[domain] @ offset_C)
 
     def share_less_typical(self, image_C: Tensor, domain: int) -> float:
-        """Share of development images of that kind that lie farther out than this one, 0..1."""
+        """Share of development images of that kind that lie farther out than this one, 0..1.
+
+        Their squared distances count `SLACK` times: a few dozen real films do not reach the edge of what is ordinary.
+        """
         known = self.distances_MR[domain][self.distances_MR[domain].isfinite()]
         if len(known) == 0:
             return 0.0
-        return float((known >= self.distance(image_C, domain)).float().mean())
+        return float((known * SLACK >= self.distance(image_C, domain)).float().mean())

@@ -115,7 +115,9 @@ class Grounder:
         for phrase, raw in zip(phrases, raws, strict=True):
             scores = [calibration.box_probability(float(x), phrase.concept, domain) for x in raw.logits_N]
             count = sum(score >= min_score for score in scores)
-            words = self._words(pyramid, raw.frame_boxes_N4[: min(count, top_k)].to(self.device), phrase.concept, domain)
+            words = self._words(
+                pyramid, raw.frame_boxes_N4[: min(count, top_k)].to(self.device), phrase.concept, domain
+            )
             words += [()] * (count - len(words))
             candidates = tuple(
                 Candidate((float(b[0]), float(b[1]), float(b[2]), float(b[3])), score, said)

@@ -48,7 +48,7 @@ class Scope(StrictConfig):
     found_threshold: float = Field(default=0.5, ge=0, le=1)
     not_found_threshold: float = Field(default=0.2, ge=0, le=1)
     min_familiarity: float = Field(default=0.002, ge=0, le=1)
-    min_domain_probability: float = Field(default=0.8, ge=0, le=1)
+    min_domain_probability: float = Field(default=0.94, ge=0, le=1)
     default_min_score: float = Field(default=0.2, ge=0, le=1)
     min_side_px: int = Field(default=128, ge=1)
     max_colourfulness: float = Field(default=0.08, ge=0, le=1)

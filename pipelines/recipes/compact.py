@@ -44,9 +44,10 @@ def compact() -> Recipe:
         augment=AugmentConfig(size_px=384),
         stages=(
             Stage(name="dense", steps=2100, trainable=DENSE_PARTS),
+            Stage(name="dense again", steps=1250, trainable=DENSE_PARTS, learning_rate=7e-4, warmup_steps=50),
             Stage(
                 name="queries",
-                steps=400,
+                steps=300,
                 trainable=QUERY_PARTS,
                 learning_rate=5e-4,
                 warmup_steps=50,
@@ -62,7 +63,7 @@ def tiny() -> Recipe:
     """Every part at a size that runs in a minute: for tests, not for use."""
     full = compact()
     narrow = CompactConfig(channels=(8, 16, 24, 32, 48), blocks=(1, 1, 1, 1), pyramid_width=128)
-    dense, queries = full.stages
+    dense, _, queries = full.stages
     return full.model_copy(
         update={
             "name": "tiny",

@@ -16,7 +16,7 @@ from medground.model.reading import Phrase
 from medground.schema.errors import BundleDamagedError, BundleMissingError
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(bundle, tmp_path) -> Path:
     save_bundle(bundle, tmp_path / "b")
     return tmp_path / "b"

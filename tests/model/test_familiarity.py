@@ -12,6 +12,6 @@ def test_distance_and_share_by_hand():
     yardstick = torch.tensor([[1.0, 4.0, 9.0, torch.inf], [torch.inf] * 4])
     known = Familiarity(means, precisions, yardstick)
     assert known.distance(torch.tensor([1.0, 1.0]), 0) == pytest.approx(5.0)
-    assert known.share_less_typical(torch.tensor([1.0, 1.0]), 0) == pytest.approx(1 / 3)
+    assert known.share_less_typical(torch.tensor([1.0, 1.0]), 0) == pytest.approx(2 / 3)  # 1.5 x 4 and 1.5 x 9 exceed 5
     assert known.share_less_typical(torch.tensor([9.0, 0.0]), 0) == 0.0
     assert known.share_less_typical(torch.tensor([1.0, 1.0]), 1) == 0.0  # no development image of that kind

@@ -11,7 +11,7 @@ from medground.model.reading import Phrase
 NODULE, MASS = Phrase("nodule", "nodule"), Phrase("mass", "mass")
 
 
-@pytest.fixture()
+@pytest.fixture
 def image():
     return prepare(np.random.default_rng(1).random((140, 180), dtype=np.float32), 128)
 

@@ -32,6 +32,14 @@ def test_limits_are_faults():
 
 
 @pytest.mark.real_data
+def test_a_volume_out_of_scope_whose_lowest_slice_is_not_frame_1_is_unsupported(shared_data, reader, tmp_path):
+    path = shared_data / "dicom" / "pydicom__pydicom-data" / "eCT_Supplemental.dcm"
+    outcome = run_one(Case(path, "is there a nodule?", (0,)), reader, tmp_path)
+    assert (outcome.code, outcome.fault) == (0, "")
+    assert '"verdict": "unsupported"' in (tmp_path / "result" / "results.json").read_text()
+
+
+@pytest.mark.real_data
 @pytest.mark.slow
 def test_the_first_real_files_come_out_as_expected(shared_data, repository, reader, tmp_path):
     cases = dicom_cases(shared_data, repository / "tests" / "dicom" / "expected_outcomes.csv")

@@ -19,9 +19,7 @@ def test_measures():
 
 def test_iou_by_counting_pixels():
     a, b = Box(x1=0, y1=0, x2=10, y2=10), Box(x1=5, y1=2, x2=15, y2=8)
-    inside = [
-        (0 <= x < 10 and 0 <= y < 10, 5 <= x < 15 and 2 <= y < 8) for x in range(20) for y in range(20)
-    ]
+    inside = [(0 <= x < 10 and 0 <= y < 10, 5 <= x < 15 and 2 <= y < 8) for x in range(20) for y in range(20)]
     both = sum(p and q for p, q in inside)
     either = sum(p or q for p, q in inside)
     assert a.iou(b) == pytest.approx(both / either)
