@@ -9,7 +9,7 @@ from medground.schema.anatomy import Domain
 
 CHEST, LIMB, CT = Domain.CHEST_RADIOGRAPH, Domain.LIMB_RADIOGRAPH, Domain.CHEST_CT
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-SCOPE = Scope(trained=())
+SCOPE = Scope(trained=(), min_domain_probability=0.8)
 
 
 @pytest.mark.parametrize(
