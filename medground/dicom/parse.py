@@ -68,7 +68,7 @@ def parse(where: Path | bytes, limits: Limits) -> Parsed:
         syntax = meta.get("TransferSyntaxUID") or _guess(data, start, warnings)
         if syntax == DeflatedExplicitVRLittleEndian:
             source = ByteSource(_inflate(data, start, limits))
-            data, start = memoryview(source.where), 0  # type: ignore[arg-type]
+            data, start = memoryview(source.where), 0  # type: ignore[arg-type]  # inflated: it holds bytes
         implicit, little = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
         pixels = Walk(data, start, implicit=implicit, little=little, limits=limits).pixel_element()
         if pixels is None:
