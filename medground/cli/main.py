@@ -148,6 +148,12 @@ def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:
             traceback.print_exc()
         typer.echo(f"error: {error}", err=True)
         return error.exit_code
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        # `strerror` is the system's own sentence; the path beside it could name a patient.
+        typer.echo(f"error: a file cannot be read or written: {error.strerror or type(error).__name__}", err=True)
+        return 1
     except Exception as error:
         if debug:
             traceback.print_exc()

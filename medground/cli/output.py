@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -73,6 +74,15 @@ class OutputFolder:
         staging = self._staging
         if staging is None:
             return
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # two runs into one folder: one whole result, then the other
+            self._move_in(staging)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _move_in(self, staging: Path) -> None:
         files = sorted(path for path in staging.rglob("*") if path.is_file())
         for path in files:
             with path.open("rb") as file:
@@ -90,11 +100,6 @@ class OutputFolder:
             target = self._folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(staging / name, target)  # noqa: PTH105 - the atomic rename, by its usual name
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _remove_made(self) -> None:
         for path in self._made:

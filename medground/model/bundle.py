@@ -33,7 +33,7 @@ from medground.model.familiarity import Familiarity
 from medground.model.network import GroundingNetwork, channels_last
 from medground.model.scope import Scope
 from medground.schema.config import StrictConfig
-from medground.schema.errors import BundleDamagedError, BundleMissingError
+from medground.schema.errors import BundleDamagedError, BundleError, BundleMissingError
 from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
 
@@ -79,9 +79,21 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
 
     Raises:
         ValueError: if a file would exceed 15 MiB.
+        BundleError: if it cannot be written, e.g. on a full disk; a bundle that was there before still is.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".bundle-", dir=folder.parent))
+    try:
+        _write(bundle, partial)
+        _put_in_place(partial, folder)
+    except (OSError, SafetensorError) as error:
+        raise BundleError(f"the bundle {folder.name} cannot be written ({error}); make room and try again") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return _sha256(folder / "manifest.json")
+
+
+def _write(bundle: Bundle, partial: Path) -> None:
     tensors = {f"network.{name}": _half(value).contiguous() for name, value in bundle.network.state_dict().items()}
     for name in ("means_MC", "precisions_MCC", "distances_MR"):
         tensors[f"familiarity.{name}"] = getattr(bundle.familiarity, name).contiguous()
@@ -98,7 +110,6 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
     (partial / "training_summary.json").write_text(summary + "\n", encoding="utf-8")
     too_large = [path.name for path in partial.iterdir() if path.stat().st_size > MAX_FILE_BYTES]
     if too_large:
-        shutil.rmtree(partial)
         raise ValueError(f"bundle files {too_large} exceed 15 MiB; make the model smaller")
     manifest = Manifest(
         name=bundle.info.name,
@@ -107,7 +118,13 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         files={path.name: _sha256(path) for path in sorted(partial.iterdir())},
     )
     (partial / "manifest.json").write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Readable for everybody, under its name, whole."""
     partial.chmod(0o755)
+    for path in partial.iterdir():
+        path.chmod(0o644)
     if folder.exists():
         retired = folder.with_name(f".{folder.name}.retired")
         shutil.rmtree(retired, ignore_errors=True)
@@ -116,7 +133,6 @@ def save_bundle(bundle: Bundle, folder: Path) -> str:
         shutil.rmtree(retired)
     else:
         partial.rename(folder)
-    return _sha256(folder / "manifest.json")
 
 
 def _half(value: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,11 @@ class Progress:
 def save_checkpoint(
     path: Path, progress: Progress, weights: dict[str, Tensor], average: dict[str, Tensor], optimizer: Optimizer
 ) -> None:
-    """Writes beside `path` and renames, so that a kill leaves the old checkpoint or the new one, never half of one."""
+    """Writes beside `path` and renames, so that a kill leaves the old checkpoint or the new one, never half of one.
+
+    Raises:
+        CheckpointError: if it cannot be written, e.g. on a full disk; the checkpoint before is still there.
+    """
     tensors = {f"weights.{name}": value for name, value in weights.items()}
     tensors |= {f"average.{name}": value for name, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -36,9 +40,15 @@ def save_checkpoint(
     header = {"stage": str(progress.stage), "step": str(progress.step), "recipe_sha256": progress.recipe_sha256}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file({name: value.detach().contiguous().clone() for name, value in tensors.items()}, partial, header)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
+    try:
+        save_file({name: value.detach().contiguous().clone() for name, value in tensors.items()}, partial, header)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path.name} cannot be written ({error}); make room and go on with --resume from the one before"
+        ) from error
     partial.replace(path)
 
 

@@ -21,6 +21,7 @@ from medground.dicom.sr import read_sr_boxes
 from medground.model.bundle import shipped_bundle_path
 from medground.schema.errors import BundleDamagedError, BundleMissingError
 from medground.schema.result import GroundingResult, Verdict
+from tests.full_disk import no_file_longer_than
 from tests.inference.blob_reader import CT, BlobReader
 from tests.inference.drawn import drawn, write_ct_slice, write_dx, write_png, write_sr_like, write_undecodable
 
@@ -245,6 +246,15 @@ def test_the_bundle_that_ships_answers_and_one_changed_byte_is_refused(film: Pat
     assert refused.exit_code == 3
     assert "weights.safetensors" in refused.stderr
     assert not other.exists()
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with no_file_longer_than(5_000):
+        done = ground(film, "--query", "nodule", "--out", out)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].startswith("error: a file cannot be read or written: ")
+    assert not list(out.rglob("*"))
 
 
 def test_cuda_is_refused_where_there_is_none(film: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_coronal_slice_by_hand() -> None:
 def test_there_and_back(
     x: float, y: float, orientation: tuple[float, ...], between_rows: float, between_columns: float
 ) -> None:
-    plane = Plane((12.0, -34.0, 56.0), orientation, (between_rows, between_columns))  # type: ignore[arg-type]
+    plane = Plane((12.0, -34.0, 56.0), orientation, (between_rows, between_columns))  # type: ignore[arg-type]  # the cases are data
     back_x, back_y, away = plane.to_pixel(plane.to_lps(x, y))
     assert back_x == pytest.approx(x, abs=1e-6)
     assert back_y == pytest.approx(y, abs=1e-6)

@@ -22,7 +22,7 @@ def place(**changes: object) -> Place:
         "rows": ROWS,
         "columns": COLUMNS,
     }
-    return Place(**(fields | changes))  # type: ignore[arg-type]
+    return Place(**(fields | changes))  # type: ignore[arg-type]  # the cases are data
 
 
 def test_a_finding_with_a_full_header() -> None:

@@ -26,7 +26,7 @@ RIGHT_EFFUSION = (60, 380, 200, 460)
 
 
 def ask(inputs: Sequence[Path], *queries: str, reader: BlobReader | None = None, **settings: float) -> GroundingResult:
-    request = Request(queries, **settings)  # type: ignore[arg-type]
+    request = Request(queries, **settings)  # type: ignore[arg-type]  # the cases are data
     return ground(gather(inputs), request, reader or BlobReader()).result
 
 

@@ -12,7 +12,7 @@ def at(x: float, score: float, side: float = 10) -> Candidate:
 
 
 def members(slices: list[list[Candidate]], **settings: float) -> list[list[int]]:
-    tracks = link(slices, **settings)  # type: ignore[arg-type]
+    tracks = link(slices, **settings)  # type: ignore[arg-type]  # the cases are data
     return [[member.slice_index for member in track.members] for track in tracks]
 
 

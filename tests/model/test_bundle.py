@@ -13,7 +13,8 @@ from medground.imaging.preprocess import prepare
 from medground.model.bundle import MAX_FILE_BYTES, read_bundle, save_bundle, shipped_bundle_path
 from medground.model.grounder import Grounder
 from medground.model.reading import Phrase
-from medground.schema.errors import BundleDamagedError, BundleMissingError
+from medground.schema.errors import BundleDamagedError, BundleError, BundleMissingError
+from tests.full_disk import no_file_longer_than
 
 
 @pytest.fixture
@@ -40,6 +41,14 @@ def test_saving_again_replaces_it_whole(bundle, folder):
     first = read_bundle(folder).info.sha256
     assert save_bundle(bundle, folder) == first
     assert not (folder / "left_over.txt").exists()
+    assert [p.name for p in folder.parent.iterdir()] == ["b"]
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_bundle_before(bundle, folder):
+    before = read_bundle(folder).info.sha256
+    with no_file_longer_than(50_000), pytest.raises(BundleError, match="cannot be written"):
+        save_bundle(bundle, folder)
+    assert read_bundle(folder).info.sha256 == before
     assert [p.name for p in folder.parent.iterdir()] == ["b"]
 
 

@@ -5,6 +5,7 @@ import torch
 
 from medground.schema.errors import CheckpointError
 from medground.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from tests.full_disk import no_file_longer_than
 
 
 def trained() -> tuple[torch.nn.Linear, torch.optim.AdamW]:
@@ -32,6 +33,16 @@ def test_everything_comes_back(tmp_path):
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             assert torch.equal(torch.as_tensor(fresh.state_dict()["state"][index][key]), torch.as_tensor(value))
+    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_checkpoint_before(tmp_path):
+    model, optimizer = trained()
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(path, Progress(0, 1, "abc"), model.state_dict(), {}, optimizer)
+    with no_file_longer_than(100), pytest.raises(CheckpointError, match="cannot be written"):
+        save_checkpoint(path, Progress(0, 2, "abc"), model.state_dict(), {}, optimizer)
+    assert load_checkpoint(path, "abc").progress.step == 1
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
 
 
