@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medground.data.dataset import Pool, inverse_root_weights
-from medground.data.importers import by_name, merge_double_marked
+from medground.data.importers import by_name
+from medground.data.importers.nih_chestxdet import merge_double_marked
 from medground.data.leaks import check_leaks, fingerprint_records, near_duplicates, with_duplicate_groups, without_leaks
 from medground.data.pools import generated, hold_records, phantom_radiograph, phantom_slice, stranger_image
 from medground.data.sample import Held
@@ -64,7 +65,7 @@ def _split(name: str, folder: Path) -> Parts:
     if not folder.is_dir():
         say(f"{name}: not found, going on without it")
         return {TRAIN: (), DEV: (), VALID: ()}
-    importer = {CHEST: "nih_chestxdet", LIMB: "fracatlas", BLOOD: "voc"}[name]
+    importer = {CHEST: "nih-chestxdet", LIMB: "fracatlas", BLOOD: "bccd"}[name]
     imported = by_name(importer)(folder)
     records = tuple(merge_double_marked(record) for record in imported.records)
     prints = fingerprint_records(records)

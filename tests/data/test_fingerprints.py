@@ -132,7 +132,7 @@ def test_groups_join_pairs_that_share_an_image() -> None:
 @pytest.mark.real_data
 def test_no_chest_film_is_taken_for_another(shared_data: Path) -> None:
     """Half of the films, some of one patient at different times."""
-    records = by_name("nih_chestxdet")(shared_data / "cxr").records[::2]
+    records = by_name("nih-chestxdet")(shared_data / "cxr").records[::2]
     prints = fingerprint_records(records)
     assert len(prints) == 224
     assert len({record.patient_id for record in records}) < 224

@@ -129,7 +129,7 @@ def test_folds_need_patients(k: int) -> None:
 
 @pytest.mark.real_data
 def test_every_fold_of_the_chest_films_has_every_finding(shared_data: Path) -> None:
-    records = by_name("nih_chestxdet")(shared_data / "cxr").records
+    records = by_name("nih-chestxdet")(shared_data / "cxr").records
     concepts = {g.concept for r in records for g in r.regions}
     assert len(concepts) == 15
     for _, held in folds(records, 5, "s"):

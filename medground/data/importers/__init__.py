@@ -1,33 +1,36 @@
-"""Readers of published data sets, one file each."""
+"""Readers of published data sets, one file each: a file of this folder with an `IMPORTER` is found by its name."""
 
 from __future__ import annotations
 
-from medground.data.importers.fracatlas import FracAtlas
-from medground.data.importers.imported import Import, Importer, Issue
-from medground.data.importers.nih_chestxdet import NihChestXDet, merge_double_marked
-from medground.data.importers.voc import Voc
+import importlib
+import pkgutil
+from functools import cache
+from types import MappingProxyType
+
+from medground.data.importers.imported import Import, Importer, ImportOptions, Issue, Published
 from medground.schema.errors import UsageError
 
-__all__ = ["NAMES", "Import", "Importer", "Issue", "by_name", "merge_double_marked"]
+__all__ = ["Import", "ImportOptions", "Importer", "Issue", "Published", "by_name", "importers"]
 
-_IMPORTERS: dict[str, Importer] = {importer.name: importer for importer in (NihChestXDet(), FracAtlas(), Voc())}
 
-NAMES = tuple(_IMPORTERS)
-"""Names that `by_name` knows."""
+@cache
+def importers() -> MappingProxyType[str, Importer]:
+    """Every importer by its name, in the order of the names."""
+    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    found: list[Importer] = [module.IMPORTER for module in modules if hasattr(module, "IMPORTER")]
+    return MappingProxyType({importer.name: importer for importer in sorted(found, key=lambda one: one.name)})
 
 
 def by_name(name: str) -> Importer:
     """The importer of that name.
 
     Args:
-        name: one of `NAMES`.
-
-    Returns:
-        The importer.
+        name: one of `importers()`.
 
     Raises:
         UsageError: if there is none of that name.
     """
-    if name not in _IMPORTERS:
-        raise UsageError(f"no importer is called {name!r}; choose one of {', '.join(NAMES)}")
-    return _IMPORTERS[name]
+    known = importers()
+    if name not in known:
+        raise UsageError(f"no importer is called {name!r}; choose one of {', '.join(known)}")
+    return known[name]

@@ -1,76 +1,136 @@
-"""The COCO file of a data set, grouped by image."""
+"""COCO detection files, anyone's classes.
+
+Source: Lin et al., Microsoft COCO, 2014; cocodataset.org, data format.
+"""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from medground.data.importers.imported import Issue
-from medground.schema.errors import DataSetError, InputNotFoundError
+from medground.data.importers.class_names import ClassNames
+from medground.data.importers.coco_file import CocoFile, Entry, read_coco, xyxy_px
+from medground.data.importers.image_files import ImageFiles, SourceImage
+from medground.data.importers.imported import Import, ImportOptions, Issue, bounded_box, rejected_with_image
+from medground.schema.anatomy import Domain
+from medground.schema.errors import InputNotFoundError
+from medground.schema.record import ImageRecord, Region
 
-Entry = dict[str, Any]
-"""One image or annotation as published; it does not leave the importers."""
+_PARTS = {"train": "train", "val": "valid", "valid": "valid", "test": "test"}
 
 
-@dataclass(frozen=True, slots=True)
-class CocoFile:
-    """A parsed COCO file.
+class Coco:
+    """Importer of a COCO JSON file, or of a folder with one or one for each part (`instances_train2017.json`, ...).
 
-    Attributes:
-        images: image entries in the order of the file.
-        annotations: image id to its annotation entries.
-        categories: category id to name.
-        issues: annotations that belong to no image of the file.
+    Images lie beside the file, in `images/`, or in a folder named like the part. `iscrowd` regions mark a crowd, not
+    one thing: they are left out. An image entry may say its `patient` and its `split`.
     """
 
-    images: tuple[Entry, ...]
-    annotations: dict[int, tuple[Entry, ...]]
-    categories: dict[int, str]
-    issues: tuple[Issue, ...]
+    name = "coco"
+    title = "COCO JSON: a file, or a folder of one file for each part, with the images beside it"
+
+    def __call__(self, source: Path, options: ImportOptions | None = None) -> Import:
+        """Read the data set.
+
+        Args:
+            source: the JSON file, or a folder with JSON files in it or in `annotations/`.
+            options: what the user says of it.
+
+        Raises:
+            InputNotFoundError: if there is no JSON file.
+            DataSetError: if a file is not COCO.
+        """
+        options = options or ImportOptions()
+        tables = [source] if source.is_file() else [*source.glob("*.json"), *(source / "annotations").glob("*.json")]
+        if not tables:
+            raise InputNotFoundError(f"no COCO file in {source}; give the JSON file or the folder that holds it")
+        return Import.joined([self._read(table, options) for table in sorted(tables)])
+
+    def _read(self, table: Path, options: ImportOptions) -> Import:
+        coco = read_coco(table)
+        part = next((part for word, part in _PARTS.items() if word in table.stem.lower()), None)
+        names = ClassNames(options)
+        folders = _folders(table, part)
+        files = ImageFiles(table.parent, options)
+        records: list[ImageRecord] = []
+        issues = list(coco.issues)
+        stems: dict[str, int] = defaultdict(int)
+        for entry in coco.images:
+            file_name = str(entry["file_name"])
+            record_id = Path(file_name).with_suffix("").as_posix()
+            stems[record_id] += 1
+            if stems[record_id] > 1:
+                record_id = file_name
+            wanted = (file_name,) if options.images else tuple(f"{folder}{file_name}" for folder in folders)
+            image, found = files.look(wanted, record_id, _size(entry))
+            issues += found
+            own = coco.annotations.get(int(entry["id"]), ())
+            if image is None:
+                issues += rejected_with_image(record_id, len(own))
+                continue
+            regions, found = _regions(coco, own, image, record_id, names)
+            issues += found
+            records.append(_record(entry, image, regions, record_id, part, options))
+        return Import(tuple(records), tuple(issues), coco.published)
 
 
-def read_coco(path: Path) -> CocoFile:
-    """Parse a COCO annotation file.
-
-    Args:
-        path: the JSON file.
-
-    Returns:
-        Its images, annotations by image and category names.
-
-    Raises:
-        InputNotFoundError: if there is no such file.
-        DataSetError: if it is not COCO, or two images share an id.
-    """
-    if not path.is_file():
-        raise InputNotFoundError(f"no annotations at {path}; give the folder that holds {path.name} and images/")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        images = tuple(content["images"])
-        categories = {int(entry["id"]): str(entry["name"]) for entry in content["categories"]}
-        known = {int(entry["id"]): str(entry["file_name"]) for entry in images}
-        by_image: dict[int, list[Entry]] = defaultdict(list)
-        issues = []
-        for annotation in content["annotations"]:
-            image_id = int(annotation["image_id"])
-            if image_id in known:
-                by_image[image_id].append(annotation)
-            else:
-                detail = f"annotation {annotation.get('id')} refers to image {image_id}, which is not listed"
-                issues.append(Issue(path.name, "orphan_annotation", detail, "rejected"))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataSetError(
-            f"{path.name} is not a COCO annotation file: {error!r}; compare it with the source"
-        ) from error
-    if len(known) != len(images):
-        raise DataSetError(f"{path.name} lists {len(images)} images under {len(known)} ids; ids must be unique")
-    return CocoFile(images, {key: tuple(entries) for key, entries in by_image.items()}, categories, tuple(issues))
+def _folders(table: Path, part: str | None) -> tuple[str, ...]:
+    """Where images of a COCO file are put, relative to the file, by custom."""
+    year = "".join(letter for letter in table.stem if letter.isdigit())
+    words = [word for word, meaning in _PARTS.items() if meaning == part]
+    named = [f"{word}{year}/" for word in words] + [f"{word}/" for word in words]
+    above = [f"../{folder}" for folder in ("", "images/", *named, *(f"images/{one}" for one in named))]
+    return ("", "images/", *named, *(f"images/{one}" for one in named), *above)
 
 
-def xyxy_px(annotation: Entry) -> tuple[float, float, float, float]:
-    """Corners of an annotation, pixels; COCO writes x, y, width, height."""
-    x, y, width, height = (float(number) for number in annotation["bbox"])
-    return (x, y, x + width, y + height)
+def _size(entry: Entry) -> tuple[int, int] | None:
+    return (int(entry["width"]), int(entry["height"])) if entry.get("width") and entry.get("height") else None
+
+
+def _regions(
+    coco: CocoFile, own: tuple[Entry, ...], image: SourceImage, record_id: str, names: ClassNames
+) -> tuple[list[Region], list[Issue]]:
+    regions: list[Region] = []
+    issues: list[Issue] = []
+    for annotation in own:
+        label = coco.label(annotation)
+        concept = names.key(label)
+        if annotation.get("iscrowd"):
+            issues.append(Issue(record_id, "crowd", f"{label}: a crowd, not one thing", "rejected", boxes=1))
+        elif concept is None:
+            issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
+        else:
+            box, issue = bounded_box(xyxy_px(annotation), image.stored.columns, image.stored.rows, record_id)
+            issues += [issue] if issue else []
+            if box is not None:
+                regions.append(Region(concept=concept, box=box, source=str(annotation.get("source", Coco.name))))
+    return regions, issues
+
+
+def _record(
+    entry: Entry,
+    image: SourceImage,
+    regions: list[Region],
+    record_id: str,
+    part: str | None,
+    options: ImportOptions,
+) -> ImageRecord:
+    return ImageRecord(
+        record_id=record_id,
+        patient_id=str(entry.get("patient", record_id)),
+        path=image.path,
+        columns=image.stored.columns,
+        rows=image.stored.rows,
+        domain=options.domain or Domain.OTHER,
+        dataset=Coco.name,
+        regions=tuple(regions),
+        exhaustive_for=options.exhaustive_for or frozenset(),
+        part=_PARTS.get(str(entry.get("split"))) or part,
+        columns_toward_left=image.columns_toward_left,
+        rows_toward_feet=image.rows_toward_feet,
+        spacing_mm=image.spacing_mm,
+        sha256=image.sha256,
+    )
+
+
+IMPORTER = Coco()

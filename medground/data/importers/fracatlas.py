@@ -5,11 +5,14 @@ Source: Abedeen et al., FracAtlas, Scientific Data 2023, doi 10.1038/s41597-023-
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
-from medground.data.importers.coco import CocoFile, Entry, read_coco, xyxy_px
-from medground.data.importers.imported import Import, Issue, bounded_box
-from medground.data.importers.stored_image import StoredImage, inspect
+from medground.data.importers.class_names import ClassNames
+from medground.data.importers.coco_file import CocoFile, Entry, read_coco, xyxy_px
+from medground.data.importers.image_files import ImageFiles, SourceImage
+from medground.data.importers.imported import Import, ImportOptions, Issue, bounded_box, rejected_with_image
+from medground.data.importers.stored_image import StoredImage
 from medground.schema.anatomy import Domain
 from medground.schema.record import ImageRecord, Region
 
@@ -25,12 +28,14 @@ class FracAtlas:
     """
 
     name = "fracatlas"
+    title = "FracAtlas: annotations_coco.json (or the published COCO file) beside images/, with dataset.csv if there"
 
-    def __call__(self, source: Path) -> Import:
+    def __call__(self, source: Path, options: ImportOptions | None = None) -> Import:
         """Read the data set.
 
         Args:
             source: folder with `annotations_coco.json` and `images/`.
+            options: what the user says of it.
 
         Returns:
             One record per image that can be decoded, and the issues.
@@ -39,30 +44,36 @@ class FracAtlas:
             InputNotFoundError: if the annotations are absent.
             DataSetError: if they are not COCO.
         """
+        options = options or ImportOptions()
         coco = read_coco(source / "annotations_coco.json")
+        attributes = _attributes(source / "dataset.csv")
+        files, names = ImageFiles(source / "images", options), ClassNames(options, CONCEPTS)
         records: list[ImageRecord] = []
         issues = list(coco.issues)
         for entry in coco.images:
-            record, found = _record(entry, coco, source / "images")
+            file_name = str(entry["file_name"])
+            record_id = Path(file_name).stem
+            image, found = files.look((file_name,), record_id, (int(entry["width"]), int(entry["height"])))
             issues += found
-            records += [record] if record else []
-        return Import(tuple(records), tuple(issues))
+            if image is None:
+                issues += rejected_with_image(record_id, len(coco.annotations.get(entry["id"], ())))
+                continue
+            regions, found = _regions(coco, entry, image.stored, record_id, names)
+            issues += found
+            records.append(_record(entry, image, regions, attributes.get(file_name, {}), options))
+        return Import(tuple(records), tuple(issues), coco.published)
 
 
-def _record(entry: Entry, coco: CocoFile, images: Path) -> tuple[ImageRecord | None, list[Issue]]:
-    path = images / str(entry["file_name"])
-    record_id = path.stem
-    try:
-        stored = inspect(path)
-    except OSError as error:
-        kind = "truncated_image" if "truncated" in str(error) else "unreadable_image"
-        return None, [Issue(record_id, kind, f"{path.name}: {type(error).__name__}", "rejected")]
-    issues = _frame_issues(entry, stored, record_id)
+def _regions(
+    coco: CocoFile, entry: Entry, stored: StoredImage, record_id: str, names: ClassNames
+) -> tuple[list[Region], list[Issue]]:
     regions: list[Region] = []
+    issues: list[Issue] = []
     for annotation in coco.annotations.get(entry["id"], ()):
-        label = coco.categories.get(annotation["category_id"], str(annotation["category_id"]))
-        if label not in CONCEPTS:
-            issues.append(Issue(record_id, "unknown_class", label, "rejected"))
+        label = coco.label(annotation)
+        concept = names.key(label)
+        if concept is None:
+            issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
             continue
         box, issue = bounded_box(xyxy_px(annotation), *stored.shown_size, record_id)
         issues += [issue] if issue else []
@@ -70,31 +81,38 @@ def _record(entry: Entry, coco: CocoFile, images: Path) -> tuple[ImageRecord | N
             continue
         if stored.orientation != 1:
             detail = f"{box.xyxy_px} turned back from Exif orientation {stored.orientation}"
-            issues.append(Issue(record_id, "turned_box", detail, "repaired"))
-        regions.append(Region(concept=CONCEPTS[label], box=stored.to_stored(box), source="FracAtlas"))
-    record = ImageRecord(
+            issues.append(Issue(record_id, "turned_box", detail, "repaired", boxes=1))
+        regions.append(Region(concept=concept, box=stored.to_stored(box), source="FracAtlas"))
+    return regions, issues
+
+
+def _record(
+    entry: Entry, image: SourceImage, regions: list[Region], attributes: dict[str, str], options: ImportOptions
+) -> ImageRecord:
+    record_id = Path(str(entry["file_name"])).stem
+    exhaustive = frozenset(CONCEPTS.values()) if options.exhaustive_for is None else options.exhaustive_for
+    return ImageRecord(
         record_id=record_id,
         patient_id=record_id,
-        path=path,
-        columns=stored.columns,
-        rows=stored.rows,
+        path=image.path,
+        columns=image.stored.columns,
+        rows=image.stored.rows,
         domain=Domain.LIMB_RADIOGRAPH,
         dataset=FracAtlas.name,
         regions=tuple(regions),
-        exhaustive_for=frozenset(CONCEPTS.values()),
-        part=str(entry["split"]),
+        exhaustive_for=exhaustive,
+        part=str(entry["split"]) if "split" in entry else None,
+        attributes=attributes,
+        sha256=image.sha256,
     )
-    return record, issues
 
 
-def _frame_issues(entry: Entry, stored: StoredImage, record_id: str) -> list[Issue]:
-    """Where the published size, or the orientation tag, does not fit the stored pixels."""
-    issues = []
-    published, size = (entry["width"], entry["height"]), (stored.columns, stored.rows)
-    if published != size:
-        kind = "swapped_size" if published == size[::-1] else "wrong_size"
-        detail = f"{published[0]}x{published[1]} published, {size[0]}x{size[1]} stored"
-        issues.append(Issue(record_id, kind, detail, "repaired"))
-    if stored.orientation != 1:
-        issues.append(Issue(record_id, "exif_orientation", f"Exif orientation {stored.orientation}", "kept"))
-    return issues
+def _attributes(table: Path) -> dict[str, dict[str, str]]:
+    """File name to the columns of `dataset.csv` (site, hardware, view, ...); empty where it is absent."""
+    if not table.is_file():
+        return {}
+    with table.open(newline="", encoding="utf-8-sig") as stream:
+        return {row.pop("image_id"): row for row in csv.DictReader(stream)}
+
+
+IMPORTER = FracAtlas()

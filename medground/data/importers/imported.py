@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from medground.data.vocabulary import load_vocabulary
+from medground.schema.anatomy import Domain
 from medground.schema.box import Box
+from medground.schema.errors import DataSetError
 from medground.schema.record import ImageRecord
+from medground.schema.vocabulary import Vocabulary
 
-Action = Literal["rejected", "repaired", "kept"]
+Action = Literal["rejected", "repaired", "merged", "kept"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,40 +26,113 @@ class Issue:
         record_id: the image it stands in; a file name where no record came of it.
         kind: short stable word for counting, e.g. `truncated_image`, `degenerate_box`.
         detail: the value found, for a person.
-        action: `rejected` (left out of the records), `repaired` (changed) or `kept` (as published).
+        action: `rejected` (left out of the records), `repaired` (changed), `merged` (one of several readers' boxes that
+            became one) or `kept` (as published).
+        boxes: how many published boxes it speaks of; 0 where it is about the image.
     """
 
     record_id: str
     kind: str
     detail: str
     action: Action
+    boxes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What a user may say about a source.
+
+    Attributes:
+        with_images: False reads the annotations alone, and records name no file.
+        images: folder of the image files; None looks where the publisher puts them.
+        vocabulary: what class names are looked up in.
+        classes: the user's own class name to vocabulary key, looked up first.
+        domain: kind of image, for a layout that anyone may use; None takes what is known of the published source.
+        exhaustive_for: vocabulary keys whose every region is labelled on every image, by the user's word; None takes
+            what is known of the published source, and for a layout that anyone may use (COCO, VOC, YOLO) nothing.
+    """
+
+    with_images: bool = True
+    images: Path | None = None
+    vocabulary: Vocabulary = field(default_factory=load_vocabulary)
+    classes: Mapping[str, str] = field(default_factory=dict)
+    domain: Domain | None = None
+    exhaustive_for: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the source itself lists, counted before anything is judged.
+
+    Attributes:
+        images: images listed, with or without boxes.
+        boxes: boxes listed, good or bad; for a mask format, connected regions.
+        boxes_by_class: the same by the class name as published.
+    """
+
+    images: int
+    boxes: int
+    boxes_by_class: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """The records of a data set and every issue met on the way, in the order of the source."""
+    """The records of a data set and every issue met on the way, in the order of the source.
+
+    Every published box is in a record, or in an issue with action `rejected` or `merged` that names it.
+    """
 
     records: tuple[ImageRecord, ...]
     issues: tuple[Issue, ...]
+    published: Published
 
     def count(self, kind: str) -> int:
         """Number of issues of that kind."""
         return sum(issue.kind == kind for issue in self.issues)
 
+    @classmethod
+    def joined(cls, imports: Sequence[Import]) -> Import:
+        """Several tables of one source as one import, in their order.
+
+        Raises:
+            DataSetError: if two tables have a record of one id.
+        """
+        records = tuple(record for one in imports for record in one.records)
+        repeated = [name for name, times in Counter(record.record_id for record in records).items() if times > 1]
+        if repeated:
+            raise DataSetError(f"image {repeated[0]!r} is listed in two tables: list it in one")
+        classes: Counter[str] = Counter()
+        for one in imports:
+            classes.update(one.published.boxes_by_class)
+        published = Published(sum(one.published.images for one in imports), classes.total(), classes)
+        return cls(records, tuple(issue for one in imports for issue in one.issues), published)
+
 
 class Importer(Protocol):
-    """Reads one published layout from a folder."""
+    """Reads one published layout from a file or folder.
+
+    Attributes:
+        name: by which `by_name` and the command line know it.
+        title: one line for `--help`.
+    """
 
     name: str
+    title: str
 
-    def __call__(self, source: Path) -> Import:
-        """Read the data set in the folder `source`.
+    def __call__(self, source: Path, options: ImportOptions | None = None) -> Import:
+        """Read the data set at `source`.
 
         Raises:
             InputNotFoundError: if the folder or its annotations are absent.
             DataSetError: if the annotations do not have the published form.
         """
         ...
+
+
+def rejected_with_image(record_id: str, boxes: int) -> list[Issue]:
+    """The account of boxes whose image could not be used; none where there were none."""
+    detail = f"{boxes} boxes of an image that cannot be used"
+    return [Issue(record_id, "box_without_image", detail, "rejected", boxes=boxes)] if boxes else []
 
 
 def bounded_box(
@@ -73,11 +152,13 @@ def bounded_box(
     """
     x1, y1, x2, y2 = xyxy_px
     if not (x1 < x2 and y1 < y2):  # also refuses NaN
-        return None, Issue(record_id, "degenerate_box", f"{xyxy_px} has no area", "rejected")
+        return None, Issue(record_id, "degenerate_box", f"{xyxy_px} has no area", "rejected", boxes=1)
     cut = (max(x1, 0.0), max(y1, 0.0), min(x2, float(columns)), min(y2, float(rows)))
     if not (cut[0] < cut[2] and cut[1] < cut[3]):
-        return None, Issue(record_id, "outside_box", f"{xyxy_px} lies outside {columns}x{rows}", "rejected")
+        detail = f"{xyxy_px} lies outside {columns}x{rows}"
+        return None, Issue(record_id, "outside_box", detail, "rejected", boxes=1)
     box = Box(x1=cut[0], y1=cut[1], x2=cut[2], y2=cut[3])
     if cut != (x1, y1, x2, y2):
-        return box, Issue(record_id, "overhanging_box", f"{xyxy_px} cut at the edge of {columns}x{rows}", "repaired")
+        detail = f"{xyxy_px} cut at the edge of {columns}x{rows}"
+        return box, Issue(record_id, "overhanging_box", detail, "repaired", boxes=1)
     return box, None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from medground.data.importers.coco import CocoFile, Entry, read_coco, xyxy_px
-from medground.data.importers.imported import Import, Issue, bounded_box
-from medground.data.importers.stored_image import inspect
+from medground.data.importers.class_names import ClassNames
+from medground.data.importers.coco_file import CocoFile, Entry, read_coco, xyxy_px
+from medground.data.importers.image_files import ImageFiles, SourceImage
+from medground.data.importers.imported import Import, ImportOptions, Issue, bounded_box, rejected_with_image
 from medground.schema.anatomy import Domain
 from medground.schema.record import ImageRecord, Region
 
@@ -43,13 +44,15 @@ class NihChestXDet:
     over, and without them a film cannot be told from its mirror image.
     """
 
-    name = "nih_chestxdet"
+    name = "nih-chestxdet"
+    title = "NIH films with the boxes of ChestX-Det and NIH joined: annotations_coco.json beside images/"
 
-    def __call__(self, source: Path) -> Import:
+    def __call__(self, source: Path, options: ImportOptions | None = None) -> Import:
         """Read the data set.
 
         Args:
             source: folder with `annotations_coco.json` and `images/`.
+            options: what the user says of it.
 
         Returns:
             One record per film that can be decoded, and the issues.
@@ -58,16 +61,25 @@ class NihChestXDet:
             InputNotFoundError: if the annotations are absent.
             DataSetError: if they are not COCO.
         """
+        options = options or ImportOptions()
         coco = read_coco(source / "annotations_coco.json")
+        files, names = ImageFiles(source / "images", options), ClassNames(options, CONCEPTS)
         records: list[ImageRecord] = []
         issues = list(coco.issues)
         for entry in coco.images:
-            record, found = _record(entry, coco, source / "images")
+            file_name = str(entry["file_name"])
+            record_id = Path(file_name).stem
+            image, found = files.look((file_name,), record_id, (int(entry["width"]), int(entry["height"])))
             issues += found
-            if record is not None:
-                records.append(record)
-                issues += _comparisons(record)
-        return Import(tuple(records), tuple(issues))
+            if image is None:
+                issues += rejected_with_image(record_id, len(coco.annotations.get(entry["id"], ())))
+                continue
+            record, found = _record(entry, image, coco, names)
+            if options.exhaustive_for is not None:
+                record = record.model_copy(update={"exhaustive_for": options.exhaustive_for})
+            records.append(record)
+            issues += [*found, *_comparisons(record)]
+        return Import(tuple(records), tuple(issues), coco.published)
 
 
 def merge_double_marked(record: ImageRecord) -> ImageRecord:
@@ -84,43 +96,36 @@ def merge_double_marked(record: ImageRecord) -> ImageRecord:
     return record.model_copy(update={"regions": tuple(r for r in record.regions if id(r) not in dropped)})
 
 
-def _record(entry: Entry, coco: CocoFile, images: Path) -> tuple[ImageRecord | None, list[Issue]]:
-    path = images / str(entry["file_name"])
-    record_id = path.stem
-    try:
-        stored = inspect(path)
-    except OSError as error:
-        return None, [Issue(record_id, "unreadable_image", f"{path.name}: {type(error).__name__}", "rejected")]
+def _record(entry: Entry, image: SourceImage, coco: CocoFile, names: ClassNames) -> tuple[ImageRecord, list[Issue]]:
+    record_id = Path(str(entry["file_name"])).stem
     issues: list[Issue] = []
     regions: list[Region] = []
     for annotation in coco.annotations.get(entry["id"], ()):
-        label = coco.categories.get(annotation["category_id"], str(annotation["category_id"]))
-        concept = CONCEPTS.get(label)
+        label = coco.label(annotation)
+        concept = names.key(label)
         if concept is None:
-            issues.append(Issue(record_id, "unknown_class", label, "rejected"))
+            issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
             continue
-        box, issue = bounded_box(xyxy_px(annotation), stored.columns, stored.rows, record_id)
+        box, issue = bounded_box(xyxy_px(annotation), image.stored.columns, image.stored.rows, record_id)
         issues += [issue] if issue else []
         if box is not None:
             regions.append(Region(concept=concept, box=box, source=str(annotation["source"])))
-    read_for = [str(label) for label in entry.get("exhaustive_for", ())]
-    unknown = [label for label in read_for if label not in CONCEPTS]
+    read_for = {str(label): names.key(str(label)) for label in entry.get("exhaustive_for", ())}
+    unknown = [label for label, key in read_for.items() if key is None]
     issues += [Issue(record_id, "unknown_class", f"exhaustive for {label}", "rejected") for label in unknown]
     if "nih_image_label" in entry and not read_for:
         issues.append(Issue(record_id, "unproven_normal", f"text-mined label {entry['nih_image_label']!r}", "kept"))
-    if (stored.columns, stored.rows) != (entry["width"], entry["height"]):
-        detail = f"{entry['width']}x{entry['height']} published, {stored.columns}x{stored.rows} stored"
-        issues.append(Issue(record_id, "wrong_size", detail, "repaired"))
     record = ImageRecord(
         record_id=record_id,
         patient_id=str(entry["patient"]),
-        path=path,
-        columns=stored.columns,
-        rows=stored.rows,
+        path=image.path,
+        columns=image.stored.columns,
+        rows=image.stored.rows,
         domain=Domain.CHEST_RADIOGRAPH,
-        dataset=NihChestXDet.name,
+        dataset="nih_chestxdet",
         regions=tuple(regions),
-        exhaustive_for=frozenset(CONCEPTS[label] for label in read_for if label in CONCEPTS),
+        exhaustive_for=frozenset(key for key in read_for.values() if key),
+        sha256=image.sha256,
     )
     return record, issues
 
@@ -150,3 +155,6 @@ def _comparisons(record: ImageRecord) -> list[Issue]:
             detail = f"{region.concept} by {region.source} has no {CHESTX_DET} box at IoU >= {SAME_LESION_IOU}"
             issues.append(Issue(record.record_id, "sources_disagree", detail, "kept"))
     return issues
+
+
+IMPORTER = NihChestXDet()

@@ -1,66 +1,117 @@
-"""Pascal VOC XML, as the blood smears of BCCD come in.
-
-Source: Everingham et al., The PASCAL Visual Object Classes Challenge 2007 Development Kit; BCCD_Dataset (Shenggan).
-"""
+"""Pascal VOC folders: one XML file an image, anyone's classes."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from xml.etree import ElementTree
 
-from medground.data.importers.imported import Import, Issue, bounded_box
-from medground.data.importers.stored_image import StoredImage, inspect
+from medground.data.importers.class_names import ClassNames
+from medground.data.importers.image_files import ImageFiles, SourceImage
+from medground.data.importers.imported import (
+    Import,
+    ImportOptions,
+    Issue,
+    Published,
+    bounded_box,
+    rejected_with_image,
+)
+from medground.data.importers.voc_file import VocFile, read_voc
 from medground.schema.anatomy import Domain
 from medground.schema.errors import DataSetError, InputNotFoundError
 from medground.schema.record import ImageRecord, Region
 
-CONCEPTS = {"RBC": "red_blood_cell", "WBC": "white_blood_cell", "Platelets": "platelet"}
-EXHAUSTIVE = frozenset({"white_blood_cell", "platelet"})
-"""Not red cells: some of them are unlabelled in the source."""
-PARTS = {"train": "train", "val": "valid"}
+PARTS = {"train": "train", "val": "valid", "test": "test"}
 """File of `ImageSets/Main` to the part it stands for."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm")
 
 
 class Voc:
-    """Importer of the folder `bccd`: `Annotations/`, `JPEGImages/`, `ImageSets/Main/`.
+    """Importer of the layout `Annotations/*.xml`, `JPEGImages/`, and `ImageSets/Main/` where there are parts.
 
-    The source names no patient: each image stands for itself.
+    The layout names no patient: each image stands for itself.
     """
 
     name = "voc"
+    title = "Pascal VOC: Annotations/*.xml, JPEGImages/, ImageSets/Main/ if there"
 
-    def __call__(self, source: Path) -> Import:
+    def __call__(self, source: Path, options: ImportOptions | None = None) -> Import:
         """Read the data set.
 
         Args:
             source: folder in the layout of Pascal VOC.
+            options: what the user says of it.
 
         Returns:
-            One record per image that is in a part and can be decoded, and the issues.
+            One record per image that can be decoded, in a part where the source has parts; and the issues.
 
         Raises:
             InputNotFoundError: if there are no annotations.
             DataSetError: if an image stands in two parts, or an annotation is not Pascal VOC.
         """
-        folder = source / "Annotations"
-        files = sorted(folder.glob("*.xml"))
-        if not files:
-            raise InputNotFoundError(f"no XML annotations in {folder}; give the folder that holds Annotations/")
-        parts = _parts(source / "ImageSets" / "Main")
-        records: list[ImageRecord] = []
-        issues = [
-            Issue(stem, "missing_annotation", f"listed as {part}, no XML file", "rejected")
-            for stem, part in sorted(parts.items())
-            if not (folder / f"{stem}.xml").is_file()
-        ]
-        for file in files:
-            if file.stem not in parts:
-                issues.append(Issue(file.stem, "no_part", "in no list of ImageSets/Main", "rejected"))
-                continue
-            record, found = _record(file, source / "JPEGImages", parts[file.stem])
-            issues += found
-            records += [record] if record else []
-        return Import(tuple(records), tuple(issues))
+        return read_folder(source, options or ImportOptions(), dataset=self.name)
+
+
+def read_folder(
+    source: Path,
+    options: ImportOptions,
+    *,
+    dataset: str,
+    classes: Mapping[str, str] | None = None,
+    exhaustive_for: frozenset[str] = frozenset(),
+) -> Import:
+    """Read a VOC folder.
+
+    Args:
+        source: the folder.
+        options: what the user says of it.
+        dataset: name given to the records, and to the source of their boxes.
+        classes: published class name to vocabulary key.
+        exhaustive_for: what is known of the source, where the user says nothing.
+    """
+    folder = source / "Annotations"
+    annotations = {file.stem: read_voc(file) for file in sorted(folder.glob("*.xml"))}
+    if not annotations:
+        raise InputNotFoundError(f"no XML annotations in {folder}; give the folder that holds Annotations/")
+    parts = _parts(source / "ImageSets" / "Main")
+    files, names = ImageFiles(source / "JPEGImages", options), ClassNames(options, classes)
+    records: list[ImageRecord] = []
+    issues = [
+        Issue(stem, "missing_annotation", f"listed as {part}, no XML file", "rejected")
+        for stem, part in sorted(parts.items())
+        if stem not in annotations
+    ]
+    for stem, file in annotations.items():
+        if parts and stem not in parts:
+            issues.append(Issue(stem, "no_part", "in no list of ImageSets/Main", "rejected", boxes=len(file.objects)))
+            continue
+        image, found = files.look(tuple(f"{stem}{suffix}" for suffix in SUFFIXES), stem, file.size)
+        issues += found
+        if image is None:
+            issues += rejected_with_image(stem, len(file.objects))
+            continue
+        regions, found = _regions(file, image, stem, names, dataset)
+        issues += found
+        records.append(
+            ImageRecord(
+                record_id=stem,
+                patient_id=stem,
+                path=image.path,
+                columns=image.stored.columns,
+                rows=image.stored.rows,
+                domain=options.domain or Domain.OTHER,
+                dataset=dataset,
+                regions=tuple(regions),
+                exhaustive_for=exhaustive_for if options.exhaustive_for is None else options.exhaustive_for,
+                part=parts.get(stem),
+                columns_toward_left=image.columns_toward_left,
+                rows_toward_feet=image.rows_toward_feet,
+                spacing_mm=image.spacing_mm,
+                sha256=image.sha256,
+            )
+        )
+    published = Counter(label for file in annotations.values() for label, _ in file.objects)
+    return Import(tuple(records), tuple(issues), Published(len(annotations), sum(published.values()), published))
 
 
 def _parts(folder: Path) -> dict[str, str]:
@@ -74,61 +125,21 @@ def _parts(folder: Path) -> dict[str, str]:
     return parts
 
 
-def _record(file: Path, images: Path, part: str) -> tuple[ImageRecord | None, list[Issue]]:
-    path = images / f"{file.stem}.jpg"
-    try:
-        stored = inspect(path)
-    except OSError as error:
-        return None, [Issue(file.stem, "unreadable_image", f"{path.name}: {type(error).__name__}", "rejected")]
-    try:
-        root = ElementTree.parse(file).getroot()
-        published = (int(_text(root, "size/width")), int(_text(root, "size/height")))
-        regions, issues = _regions(root, stored, file.stem)
-    except (ElementTree.ParseError, ValueError) as error:
-        raise DataSetError(
-            f"{file.name} is not a Pascal VOC annotation: {error}; compare it with the source"
-        ) from error
-    if published != (stored.columns, stored.rows):
-        detail = f"{published[0]}x{published[1]} published, {stored.columns}x{stored.rows} stored"
-        issues.append(Issue(file.stem, "wrong_size", detail, "repaired"))
-    record = ImageRecord(
-        record_id=file.stem,
-        patient_id=file.stem,
-        path=path,
-        columns=stored.columns,
-        rows=stored.rows,
-        domain=Domain.OTHER,
-        dataset="bccd",
-        regions=tuple(regions),
-        exhaustive_for=EXHAUSTIVE,
-        part=part,
-    )
-    return record, issues
-
-
-def _regions(root: ElementTree.Element, stored: StoredImage, record_id: str) -> tuple[list[Region], list[Issue]]:
+def _regions(
+    file: VocFile, image: SourceImage, record_id: str, names: ClassNames, dataset: str
+) -> tuple[list[Region], list[Issue]]:
     regions: list[Region] = []
     issues: list[Issue] = []
-    for item in root.iter("object"):
-        label = _text(item, "name")
-        if label not in CONCEPTS:
-            issues.append(Issue(record_id, "unknown_class", label, "rejected"))
+    for label, corners in file.objects:
+        concept = names.key(label)
+        if concept is None:
+            issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
             continue
-        left, top, right, bottom = (float(_text(item, f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax"))
-        if left >= right or top >= bottom:  # a slip of the mouse, although VOC would call it one pixel
-            detail = f"{label} {(left, top, right, bottom)} has no area"
-            issues.append(Issue(record_id, "degenerate_box", detail, "rejected"))
-            continue
-        # VOC counts pixels from 1 and includes the last one; ours are pixel edges from 0.
-        box, issue = bounded_box((left - 1, top - 1, right, bottom), stored.columns, stored.rows, record_id)
+        box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, record_id)
         issues += [issue] if issue else []
         if box is not None:
-            regions.append(Region(concept=CONCEPTS[label], box=box, source="BCCD"))
+            regions.append(Region(concept=concept, box=box, source=dataset))
     return regions, issues
 
 
-def _text(element: ElementTree.Element, path: str) -> str:
-    text = element.findtext(path)
-    if text is None:
-        raise ValueError(f"no <{path}>")
-    return text.strip()
+IMPORTER = Voc()

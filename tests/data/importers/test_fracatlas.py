@@ -45,7 +45,7 @@ def imported(write_coco: WriteCoco, write_jpeg: WriteJpeg) -> Import:
         mark(5, [55, 5, 9, 9]),
         mark(5, [5, 5, 9, 9], category=2),
     ]
-    source = write_coco(images, marks, ["fracture", "implant"])
+    source = write_coco(images, marks, ["fracture", "washer"])
     for name in ("good", "swapped", "dirty"):
         write_jpeg(source / "images" / f"{name}.jpg")
     write_jpeg(source / "images" / "cut.jpg", cut=True)
@@ -76,7 +76,8 @@ def test_sizes_and_boxes_are_those_of_the_stored_pixels(imported: Import) -> Non
 def test_every_dirt_is_listed(imported: Import) -> None:
     assert Counter((issue.record_id, issue.kind, issue.action) for issue in imported.issues) == {
         ("cut", "truncated_image", "rejected"): 1,
-        ("absent", "unreadable_image", "rejected"): 1,
+        ("cut", "box_without_image", "rejected"): 1,
+        ("absent", "missing_image", "rejected"): 1,
         ("swapped", "swapped_size", "repaired"): 1,
         ("turned", "exif_orientation", "kept"): 1,
         ("turned", "turned_box", "repaired"): 1,

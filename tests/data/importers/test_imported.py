@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from medground.data import importers
-from medground.data.importers.imported import Import, Issue, bounded_box
-from medground.schema.errors import InputNotFoundError, UsageError
+from medground.data.importers.imported import Import, Issue, Published, bounded_box
+from medground.schema.anatomy import Domain
+from medground.schema.errors import DataSetError, InputNotFoundError, UsageError
+from medground.schema.record import ImageRecord
 
 
 def test_a_box_within_the_image_is_left_as_it_is() -> None:
@@ -42,14 +44,35 @@ def test_a_box_over_the_edge_is_cut_and_one_beyond_it_rejected() -> None:
 
 def test_issues_are_counted_by_kind() -> None:
     issues = (Issue("a", "x", "", "kept"), Issue("b", "y", "", "kept"), Issue("c", "x", "", "rejected"))
-    assert Import((), issues).count("x") == 2
+    assert Import((), issues, Published(0, 0, {})).count("x") == 2
 
 
-def test_importers_by_name(tmp_path: Path) -> None:
-    assert importers.NAMES == ("nih_chestxdet", "fracatlas", "voc")
-    for name in importers.NAMES:
-        assert importers.by_name(name).name == name
+def test_tables_are_joined_and_an_image_in_two_is_refused() -> None:
+    one, two = (
+        Import((record(name),), (Issue(name, "x", "", "kept"),), Published(1, 2, {"a": 1, name: 1})) for name in "pq"
+    )
+    joined = Import.joined([one, two])
+    assert [r.record_id for r in joined.records] == ["p", "q"]
+    assert joined.published == Published(2, 4, {"a": 2, "p": 1, "q": 1})
+    assert joined.count("x") == 2
+    with pytest.raises(DataSetError, match="'p'"):
+        Import.joined([one, one])
+
+
+def record(name: str) -> ImageRecord:
+    return ImageRecord(record_id=name, patient_id=name, columns=9, rows=9, domain=Domain.OTHER, dataset="d")
+
+
+def test_importers_are_found_by_name_and_say_what_they_read(tmp_path: Path) -> None:
+    known = importers.importers()
+    assert {"bccd", "coco", "fracatlas", "nih-chestxdet", "voc", "yolo"} <= set(known)
+    assert list(known) == sorted(known)
+    for name, importer in known.items():
+        assert importers.by_name(name) is importer
+        assert importer.name == name
+        assert 10 < len(importer.title) < 120
+        assert (Path(importers.__file__).parent / f"{name.replace('-', '_')}.py").is_file()
         with pytest.raises(InputNotFoundError):
-            importers.by_name(name)(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"'coco'.*fracatlas"):
-        importers.by_name("coco")
+            importer(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"'pictures'.*fracatlas"):
+        importers.by_name("pictures")

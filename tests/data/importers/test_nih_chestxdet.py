@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from medground.data.importers import Import, by_name, merge_double_marked
-from medground.data.importers.nih_chestxdet import CONCEPTS
+from medground.data.importers import Import, by_name
+from medground.data.importers.nih_chestxdet import CONCEPTS, merge_double_marked
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
 from medground.schema.record import ImageRecord, Region
@@ -39,7 +39,7 @@ def imported(write_coco: WriteCoco, write_jpeg: WriteJpeg) -> Import:
     names = ("read", "normal", "listed", "mined", "resized", "doubled")
     images = [
         image(10, "read.jpg", exhaustive=THIRTEEN),
-        image(11, "normal.jpg", exhaustive=[*THIRTEEN, "Dextrocardia"]),
+        image(11, "normal.jpg", exhaustive=[*THIRTEEN, "Widget"]),
         image(20, "listed.jpg"),
         image(30, "mined.jpg", nih_image_label="No Finding"),
         image(40, "resized.jpg", size=(120, 80)),
@@ -50,7 +50,7 @@ def imported(write_coco: WriteCoco, write_jpeg: WriteJpeg) -> Import:
         mark(10, "Diffuse Nodule", [1, 2, 30, 20]),
         mark(10, "Effusion", [1, 2, 0, 20]),
         mark(10, "Effusion", [50, 30, 20, 20]),
-        mark(10, "Hernia", [1, 2, 3, 4]),
+        mark(10, "Gadget", [1, 2, 3, 4]),
         mark(20, "Infiltration", [5, 5, 10, 10], NIH),
         mark(50, "Mass", [0, 0, 20, 20]),
         mark(50, "Mass", [0, 0, 20, 10], NIH),  # IoU exactly 0.5
@@ -58,10 +58,10 @@ def imported(write_coco: WriteCoco, write_jpeg: WriteJpeg) -> Import:
         mark(50, "Cardiomegaly", [30, 0, 20, 20]),
         mark(50, "Cardiomegaly", [30, 0, 20, 9], NIH),  # IoU 0.45
     ]
-    source = write_coco(images, marks, [*CONCEPTS, "Hernia"])
+    source = write_coco(images, marks, [*CONCEPTS, "Gadget"])
     for name in names:
         write_jpeg(source / "images" / f"{name}.jpg")
-    return by_name("nih_chestxdet")(source)
+    return by_name("nih-chestxdet")(source)
 
 
 def test_records_carry_patient_domain_and_mapped_regions(imported: Import) -> None:
@@ -101,7 +101,7 @@ def test_every_dirt_is_listed(imported: Import) -> None:
         ("resized", "wrong_size", "repaired"): 1,
         ("doubled", "double_marked", "kept"): 1,
         ("doubled", "sources_disagree", "kept"): 2,
-        ("absent", "unreadable_image", "rejected"): 1,
+        ("absent", "missing_image", "rejected"): 1,
     }
     assert next(r for r in imported.records if r.record_id == "resized").columns == 60
 
@@ -138,7 +138,7 @@ def test_merging_leaves_two_boxes_of_one_source_alone() -> None:
 def test_counts_equal_the_published_file(shared_data: Path) -> None:
     content = json.loads((shared_data / "cxr" / "annotations_coco.json").read_text(encoding="utf-8"))
     names = {entry["id"]: entry["name"] for entry in content["categories"]}
-    imported = by_name("nih_chestxdet")(shared_data / "cxr")
+    imported = by_name("nih-chestxdet")(shared_data / "cxr")
     assert len(imported.records) == len(content["images"]) == 447
     assert sum(len(r.regions) for r in imported.records) == len(content["annotations"]) == 813
     found = Counter((g.concept, g.source) for r in imported.records for g in r.regions)
@@ -160,6 +160,6 @@ def test_double_marks_equal_a_slow_count(shared_data: Path) -> None:
                 w, h = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
                 shared = max(w, 0) * max(h, 0)
                 pairs += shared / (aw * ah + bw * bh - shared) >= 0.5
-    imported = by_name("nih_chestxdet")(shared_data / "cxr")
+    imported = by_name("nih-chestxdet")(shared_data / "cxr")
     assert imported.count("double_marked") == pairs == 4
     assert sum(len(merge_double_marked(r).regions) for r in imported.records) == 813 - pairs

@@ -7,9 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from medground.data.importers import by_name
+from medground.data.importers import ImportOptions, by_name
 from medground.schema.anatomy import Domain
-from medground.schema.errors import DataSetError
+from medground.schema.errors import DataSetError, UsageError
+from medground.schema.vocabulary import Code, Concept, Vocabulary
 
 WriteJpeg = Callable[..., None]
 
@@ -46,7 +47,7 @@ def source(tmp_path: Path, write_jpeg: WriteJpeg) -> Path:
 
 
 def test_records_in_pixel_edges_from_zero(source: Path) -> None:
-    records = {record.record_id: record for record in by_name("voc")(source).records}
+    records = {record.record_id: record for record in by_name("bccd")(source).records}
     assert list(records) == ["a", "b"]
     a = records["a"]
     assert (a.part, a.domain, a.dataset, records["b"].part) == ("train", Domain.OTHER, "bccd", "valid")
@@ -59,28 +60,29 @@ def test_records_in_pixel_edges_from_zero(source: Path) -> None:
 
 
 def test_every_dirt_is_listed(source: Path) -> None:
-    issues = by_name("voc")(source).issues
+    issues = by_name("bccd")(source).issues
     assert Counter((issue.record_id, issue.kind, issue.action) for issue in issues) == {
         ("gone", "missing_annotation", "rejected"): 1,
         ("loose", "no_part", "rejected"): 1,
-        ("cut", "unreadable_image", "rejected"): 1,
+        ("cut", "truncated_image", "rejected"): 1,
         ("b", "degenerate_box", "rejected"): 1,
         ("b", "unknown_class", "rejected"): 1,
         ("b", "overhanging_box", "repaired"): 1,
-        ("b", "wrong_size", "repaired"): 1,
+        ("b", "swapped_size", "repaired"): 1,
     }
 
 
 def test_an_image_in_two_lists_and_a_broken_annotation_are_refused(source: Path) -> None:
     (source / "Annotations" / "a.xml").write_text("<annotation>", encoding="utf-8")
     with pytest.raises(DataSetError, match=r"a\.xml"):
-        by_name("voc")(source)
-    (source / "Annotations" / "a.xml").write_text("<annotation/>", encoding="utf-8")
-    with pytest.raises(DataSetError, match="size/width"):
-        by_name("voc")(source)
+        by_name("bccd")(source)
+    (source / "Annotations" / "a.xml").write_text("<annotation><size/></annotation>", encoding="utf-8")
+    with pytest.raises(DataSetError, match="width"):
+        by_name("bccd")(source)
+    (source / "Annotations" / "a.xml").write_text(annotation("a", []), encoding="utf-8")
     (source / "ImageSets" / "Main" / "val.txt").write_text("a\n", encoding="utf-8")
     with pytest.raises(DataSetError, match="two parts"):
-        by_name("voc")(source)
+        by_name("bccd")(source)
 
 
 @pytest.mark.real_data
@@ -93,7 +95,7 @@ def test_counts_equal_the_published_files(shared_data: Path) -> None:
             (flat if right <= left or bottom <= top else names)[item.findtext("name")] += 1
     assert flat == {"RBC": 2}
     assert names == {"RBC": 3348, "WBC": 301, "Platelets": 292}
-    imported = by_name("voc")(source)
+    imported = by_name("bccd")(source)
     assert Counter(g.concept for r in imported.records for g in r.regions) == {
         "red_blood_cell": names["RBC"],
         "white_blood_cell": names["WBC"],
@@ -104,3 +106,42 @@ def test_counts_equal_the_published_files(shared_data: Path) -> None:
         ("degenerate_box", "rejected", "BloodImage_00338"),
         ("degenerate_box", "rejected", "BloodImage_00343"),
     ]
+
+
+def test_anyones_classes_through_a_vocabulary_of_their_own(source: Path) -> None:
+    vocabulary = Vocabulary(
+        concepts=(
+            Concept(key="scratch", code=Code(scheme="99SHOP", value="1", meaning="Scratch"), names={"en": ("RBC",)}),
+        )
+    )
+    options = ImportOptions(
+        vocabulary=vocabulary, classes={"WBC": "scratch"}, exhaustive_for=frozenset({"scratch"}), domain=Domain.OTHER
+    )
+    imported = by_name("voc")(source, options)
+    assert [[r.concept for r in record.regions] for record in imported.records] == [["scratch"] * 2, ["scratch"]]
+    assert {record.dataset for record in imported.records} == {"voc"}
+    assert {name for record in imported.records for name in record.exhaustive_for} == {"scratch"}
+    assert Counter(i.detail for i in imported.issues if i.kind == "unknown_class") == {"Platelets": 1, "Sickle": 1}
+    kept, lost = (
+        sum(len(r.regions) for r in imported.records),
+        sum(i.boxes for i in imported.issues if i.action != "repaired"),
+    )
+    assert kept + lost == imported.published.boxes == 6
+    with pytest.raises(UsageError, match="'nothing'"):
+        by_name("voc")(source, ImportOptions(classes={"WBC": "nothing"}))
+
+
+def test_annotations_alone(source: Path) -> None:
+    imported = by_name("voc")(source, ImportOptions(with_images=False, classes={"RBC": "red_blood_cell"}))
+    assert [(r.record_id, r.path, r.columns, r.sha256) for r in imported.records] == [
+        ("a", None, 60, None),
+        ("b", None, 40, None),
+        ("cut", None, 60, None),
+    ]
+
+
+def test_a_growing_annotation_is_refused(source: Path) -> None:
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><annotation>&b;</annotation>'
+    (source / "Annotations" / "a.xml").write_text(bomb, encoding="utf-8")
+    with pytest.raises(DataSetError, match="no plain annotation"):
+        by_name("voc")(source)
