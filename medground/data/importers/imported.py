@@ -79,12 +79,24 @@ class Published:
 class Import:
     """The records of a data set and every issue met on the way, in the order of the source.
 
-    Every published box is in a record, or in an issue with action `rejected` or `merged` that names it.
+    Every published box is in a record, or in an issue with action `rejected` or `merged` that names it; a lesion of a
+    volume, which has a region on each slice, counts once, by its lesion id.
     """
 
     records: tuple[ImageRecord, ...]
     issues: tuple[Issue, ...]
     published: Published
+
+    @property
+    def kept(self) -> int:
+        """Published boxes that are in the records."""
+        regions = [region for record in self.records for region in record.regions]
+        return len({r.lesion_id for r in regions if r.lesion_id}) + sum(r.lesion_id is None for r in regions)
+
+    @property
+    def lost(self) -> int:
+        """Published boxes that are in no record, each with its issue."""
+        return sum(issue.boxes for issue in self.issues if issue.action in ("rejected", "merged"))
 
     def count(self, kind: str) -> int:
         """Number of issues of that kind."""
