@@ -109,7 +109,72 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
 
         raise typer.Exit(exit_code_of(work, debug=debug))
 
+    add_data_commands(app)
     return app
+
+
+def add_data_commands(app: typer.Typer) -> None:
+    """The commands that read and write data sets."""
+
+    @app.command("import")
+    def import_(  # noqa: PLR0913 - the command line is the function signature
+        format_: Annotated[str, typer.Argument(metavar="FORMAT", help="Name of the layout; `list` shows them all.")],
+        source: Annotated[Path | None, typer.Argument(metavar="SRC", help="The file or folder as published.")] = None,
+        out: Annotated[Path | None, typer.Option(help="Folder for the data set.")] = None,
+        name: Annotated[str | None, typer.Option(help="Name of the data set; the format's if left out.")] = None,
+        vocabulary: Annotated[Path | None, typer.Option(help="JSON with your own concepts, medical or not.")] = None,
+        class_: Annotated[
+            list[str] | None, typer.Option("--class", help="NAME=KEY: a class name and its concept.")
+        ] = None,
+        exhaustive_for: Annotated[
+            list[str] | None,
+            typer.Option(help="Concept whose every region is labelled on every image; may be repeated."),
+        ] = None,
+        domain: Annotated[
+            str | None, typer.Option(help="chest-radiograph, limb-radiograph, chest-CT or other.")
+        ] = None,
+        images: Annotated[
+            Path | None, typer.Option(help="Folder of the images, if not where they are published.")
+        ] = None,
+        no_images: Annotated[bool, typer.Option("--no-images", help="Read the annotations alone.")] = False,
+        link: Annotated[bool, typer.Option("--link", help="Leave the images where they are.")] = False,
+        no_near_duplicates: Annotated[
+            bool, typer.Option("--no-near-duplicates", help="Do not compare the pictures with each other.")
+        ] = False,
+        replace: Annotated[bool, typer.Option("--replace", help="Replace the data set in --out.")] = False,
+        debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    ) -> None:
+        """Read a published data set; write it as one, with an account of every box.
+
+        Example: medground import fracatlas FracAtlas/ --out data/fracatlas
+        """
+
+        def work() -> int:
+            from medground.cli.import_data import Options, formats_help, run_import
+
+            if format_ == "list":
+                typer.echo(formats_help())
+                return 0
+            if source is None or out is None:
+                raise UsageError("give the source and --out FOLDER, e.g. medground import coco SRC --out DIR")
+            options = Options(
+                format=format_,
+                source=source,
+                out=out,
+                name=name,
+                vocabulary=vocabulary,
+                classes=tuple(class_ or ()),
+                exhaustive_for=tuple(exhaustive_for or ()),
+                domain=domain,
+                images=images,
+                with_images=not no_images,
+                link=link,
+                near_duplicates=not no_near_duplicates,
+                replace=replace,
+            )
+            return run_import(options)
+
+        raise typer.Exit(exit_code_of(work, debug=debug))
 
 
 def run() -> None:
