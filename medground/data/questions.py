@@ -87,7 +87,6 @@ _UNCOUNTABLE_HEADS = frozenset(
         "collapse",
         "consolidation",
         "disease",
-        "effusion",
         "emphysema",
         "enlargement",
         "fibrosis",
@@ -106,7 +105,6 @@ _UNCOUNTABLE_HEADS = frozenset(
         "water",
     }
 )
-_COUNTABLE_THOUGH = frozenset({"effusion", "pleural effusion"})
 _PREPOSITIONS = (" around ", " in ", " on ", " of ", " with ", " under ")
 _SINGULAR_ENDINGS = ("ss", "is", "us", "thorax")
 
@@ -201,8 +199,11 @@ def with_article(phrase: str) -> str:
         E.g. `an enlarged heart`, `pneumonia`, `nodules`.
     """
     head = _head(phrase)
-    uncountable = head.split()[-1] in _UNCOUNTABLE_HEADS and head not in _COUNTABLE_THOUGH
-    if uncountable or is_plural(phrase) or head.split()[0] in ("many", "numerous", "multiple"):
+    if (
+        head.split()[-1] in _UNCOUNTABLE_HEADS
+        or is_plural(phrase)
+        or head.split()[0] in ("many", "numerous", "multiple")
+    ):
         return phrase
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 

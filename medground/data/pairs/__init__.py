@@ -1,0 +1,1 @@
+"""Question-and-region pairs written from labelled images; what the words mean is laid down in `schema.pair`."""
