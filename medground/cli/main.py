@@ -176,6 +176,32 @@ def add_data_commands(app: typer.Typer) -> None:
 
         raise typer.Exit(exit_code_of(work, debug=debug))
 
+    data = typer.Typer(help="Work with imported data sets.", no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(data, name="data")
+
+    @data.command()
+    def export(  # noqa: PLR0913 - the command line is the function signature
+        folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set that `medground import` wrote.")],
+        out: Annotated[Path, typer.Option(help="Folder for the export.")],
+        format_: Annotated[str, typer.Option("--format", help="coco, or qwen for conversations as JSON lines.")],
+        coordinates: Annotated[
+            str, typer.Option(help="relative: 0 to 1000 (Qwen2-VL, 3-VL); absolute: resized pixels (Qwen2.5-VL).")
+        ] = "relative",
+        factor: Annotated[int, typer.Option(min=1, help="The processor rounds sides to it: 28, or 32 for 3-VL.")] = 28,
+        part: Annotated[str | None, typer.Option(help="Only images of this part.")] = None,
+        seed: Annotated[int, typer.Option(help="Of the wording of questions.")] = 0,
+        no_images: Annotated[bool, typer.Option("--no-images", help="Write no pictures.")] = False,
+        debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    ) -> None:
+        """Write a data set for other tools."""
+
+        def work() -> int:
+            from medground.cli.export_data import Options, run_export
+
+            return run_export(Options(folder, out, format_, coordinates, factor, part, seed, not no_images))
+
+        raise typer.Exit(exit_code_of(work, debug=debug))
+
 
 def run() -> None:
     """Entry point of the `medground` command."""
