@@ -202,6 +202,23 @@ def add_data_commands(app: typer.Typer) -> None:
 
         raise typer.Exit(exit_code_of(work, debug=debug))
 
+    @data.command()
+    def split(
+        folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set that `medground import` wrote.")],
+        salt: Annotated[str, typer.Option(help="Names the split; another one gives other parts.")] = "medground",
+        valid: Annotated[float, typer.Option(help="Share of patients without a published part, for valid.")] = 0.2,
+        dev: Annotated[float, typer.Option(help="Share of train's patients, to tune on.")] = 0.15,
+        debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    ) -> None:
+        """Put a data set into parts by patient and check them for leaks; training refuses data without it."""
+
+        def work() -> int:
+            from medground.cli.split_data import run_split
+
+            return run_split(folder, salt, valid, dev)
+
+        raise typer.Exit(exit_code_of(work, debug=debug))
+
 
 def run() -> None:
     """Entry point of the `medground` command."""

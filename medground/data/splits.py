@@ -46,6 +46,7 @@ def split_records(
     salt: str,
     fractions: Mapping[str, float] = TRAIN_AND_VALID,
     dev_fraction: float = 0.15,
+    reach_every_part: bool = False,
 ) -> dict[str, tuple[ImageRecord, ...]]:
     """Put records into parts by patient.
 
@@ -57,6 +58,8 @@ def split_records(
         salt: names the split.
         fractions: part to share of the patients without a published part.
         dev_fraction: share of train's patients that becomes `dev`, 0..1.
+        reach_every_part: move the fewest patients so that a finding with at least as many hashed patients as there are
+            parts is in every part. Patients who are not moved stay where their hash puts them, whoever is added.
 
     Returns:
         Part to its records, in the order given. Parts of `fractions` and `dev` are there even if empty.
@@ -76,6 +79,10 @@ def split_records(
         part = _published_part(own) or hash_part(patient_id, fractions=fractions, salt=salt)
         held_back = part == TRAIN and _position(patient_id, f"{salt}/{DEV}") < dev_fraction
         part_of[patient_id] = DEV if held_back else part
+    if reach_every_part:
+        hashed = [patient_id for patient_id, own in by_patient.items() if own[0].part is None]
+        wanted = [part for part, fraction in fractions.items() if fraction > 0] + [DEV] * (dev_fraction > 0)
+        _reach_every_part(part_of, {patient: by_patient[patient] for patient in hashed}, wanted, salt)
     parts: dict[str, list[ImageRecord]] = {part: [] for part in (*fractions, DEV)}
     for record in given:
         parts.setdefault(part_of[record.patient_id], []).append(record)
@@ -127,6 +134,33 @@ def folds(
         )
         for fold in range(k)
     )
+
+
+def _reach_every_part(
+    part_of: dict[str, str], patients: Mapping[str, Sequence[ImageRecord]], wanted: Sequence[str], salt: str
+) -> None:
+    """Move patients in place, rarest finding first; nobody is moved who is the last of a finding in their part."""
+    concepts = {
+        patient: {region.concept for record in own for region in record.regions} for patient, own in patients.items()
+    }
+    total = Counter(concept for own in concepts.values() for concept in own)
+    held = Counter((part_of[patient], concept) for patient, own in concepts.items() for concept in own)
+    order = sorted(patients, key=lambda patient: _position(patient, salt))
+    for concept in sorted(total, key=lambda one: (total[one], one)):
+        for part in wanted:
+            if held[part, concept] or total[concept] < len(wanted):
+                continue
+            free = [
+                patient
+                for patient in order
+                if concept in concepts[patient] and all(held[part_of[patient], own] > 1 for own in concepts[patient])
+            ]
+            if not free:
+                continue
+            moved = max(free, key=lambda patient: held[part_of[patient], concept])  # the first of the fullest part
+            held.subtract((part_of[moved], own) for own in concepts[moved])
+            part_of[moved] = part
+            held.update((part, own) for own in concepts[moved])
 
 
 def _published_part(own: Sequence[ImageRecord]) -> str | None:

@@ -134,3 +134,32 @@ def test_every_fold_of_the_chest_films_has_every_finding(shared_data: Path) -> N
     assert len(concepts) == 15
     for _, held in folds(records, 5, "s"):
         assert {g.concept for r in held for g in r.regions} == concepts
+
+
+def test_a_rare_finding_reaches_every_part_where_it_can() -> None:
+    def film(name: str, concept: str) -> ImageRecord:
+        return record(name, name, concepts=[concept])
+
+    names = ["common", "rare", "two"]
+    for trial in range(30):
+        records = [film(f"c{trial}-{i}", "common") for i in range(80)]
+        records += [film(f"r{trial}-{i}", "rare") for i in range(3 + trial % 3)]
+        records += [film(f"t{trial}-{i}", "two") for i in range(2)]
+        fractions = {"train": 0.8, "valid": 0.2}
+        hashed = split_records(records, salt="s", fractions=fractions)
+        spread = split_records(records, salt="s", fractions=fractions, reach_every_part=True)
+        count = {
+            part: {name: sum(r.regions[0].concept == name for r in own) for name in names}
+            for part, own in spread.items()
+        }
+        assert min(count[part]["rare"] for part in ("train", "valid", "dev")) >= 1, count
+        assert sum(map(len, spread.values())) == len(records)
+        # Two cases cannot be in three parts: they stay where they were.
+        where = {r.record_id: part for part, own in hashed.items() for r in own}
+        after = {r.record_id: part for part, own in spread.items() for r in own}
+        moved = [name for name in where if where[name] != after[name]]
+        assert all(name.startswith("r") for name in moved)
+        assert len(moved) <= 2
+        # Another patient changes nobody else's part, unless a finding was short.
+        more = split_records([*records, film("new", "common")], salt="s", fractions=fractions, reach_every_part=True)
+        assert {r.record_id: part for part, own in more.items() for r in own if r.record_id != "new"} == after
