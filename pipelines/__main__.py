@@ -14,6 +14,13 @@ JOBS = {
     "phantom-sheet": "draw the contact sheet of phantoms and compare them with real films",
     "find-duplicates": "list near-duplicate images of FracAtlas across its parts",
     "dicom-outcomes": "write what becomes of each development DICOM file",
+    "dicom-references": "compare every development DICOM file with pydicom, SimpleITK, DCMTK and GDCM",
+    "sr-judges": "write random results as reports and ask every judge about them",
+    "deidentify-canaries": "de-identify salted phantom studies and search for what is left",
+    "hostile": "read mutated files through the guarded door, counting what dies",
+    "pair-check": "verify generated question-region pairs, and catch corrupted ones",
+    "leak-check": "precision and recall of the leak check on real films",
+    "augment-sheet": "draw a contact sheet of augmented samples with their questions",
     "export-schema": "write the JSON Schema of results.json",
 }
 
