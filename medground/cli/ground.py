@@ -88,7 +88,7 @@ def write(grounded: Grounded, out: Path, formats: tuple[str, ...], timing: dict[
     Args:
         grounded: a result with its studies.
         out: the folder.
-        formats: of `json`, `png` and `sr`.
+        formats: of `json`, `png`, `sr`, `gsps` and `seg`.
         timing: milliseconds of the steps before, for the result.
 
     Returns:
@@ -101,8 +101,7 @@ def write(grounded: Grounded, out: Path, formats: tuple[str, ...], timing: dict[
         with _timed(timing, "write"):
             if "png" in formats:
                 write_pictures(grounded, folder)
-            if "sr" in formats:
-                grounded = Grounded(write_reports(grounded, folder), grounded.studies)
+            grounded = Grounded(write_reports(grounded, folder, formats), grounded.studies)
         result = _timed_result(grounded, timing)
         if "json" in formats:
             folder.path(RESULTS).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")

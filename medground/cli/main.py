@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LoadReader = Callable[[Path | None, str], "Reader"]
 
-FORMATS = ("json", "png", "sr")
+FORMATS = ("json", "png", "sr", "gsps", "seg")
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -75,7 +75,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
         max_boxes: Annotated[int, typer.Option(help="At most so many boxes per answer.")] = 300,
         top_k: Annotated[int, typer.Option(help="Describe so many of them in the model's words, best first.")] = 10,
         format_: Annotated[
-            str, typer.Option("--format", help="What to write: json, png, sr, joined by commas.")
+            str, typer.Option("--format", help="What to write: json, png, sr, gsps, seg, joined by commas.")
         ] = "json,png,sr",
         device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
         json_: Annotated[

@@ -15,7 +15,8 @@ from medground.schema.errors import UsageError
 
 RESULTS = "results.json"
 # What an earlier run may have left; nothing else in the folder is ever touched.
-_OURS = {"overlays": re.compile(r"\d+-\d+-\d+\.png"), "sr": re.compile(r"\d+\.dcm")}
+_OBJECTS = re.compile(r"\d+(-\d+)?\.dcm")
+_OURS = {"overlays": re.compile(r"\d+-\d+-\d+\.png"), "sr": _OBJECTS, "gsps": _OBJECTS, "seg": _OBJECTS}
 
 
 class OutputFolder:

@@ -6,13 +6,16 @@ box of length zero would hold it for ever.
 
 from __future__ import annotations
 
+import re
 import struct
+from typing import cast
 
 _JPEG_START, _J2K_START = b"\xff\xd8", b"\xff\x4f\xff\x51"
 _JP2_SIGNATURE, _JP2_CODESTREAM = b"\x00\x00\x00\x0cjP  ", b"jp2c"
 _NOT_A_FRAME = frozenset({0xC4, 0xC8, 0xCC})  # Huffman tables, reserved, arithmetic conditioning
-_JPEG_LS_FRAME, _SCAN = 0xF7, 0xDA
+_JPEG_LS_FRAME, _SCAN, _ADOBE = 0xF7, 0xDA, 0xEE
 _MAX_SEGMENTS = 4096
+_FILL = re.compile(rb"\xff+")
 
 
 def declared_size(frame: bytes) -> tuple[int, int] | None:
@@ -47,6 +50,40 @@ def _after_boxes(frame: bytes) -> int | None:
             return None
         position += length
     return None
+
+
+def plain_jpeg(frame: bytes) -> tuple[bytes, bool]:
+    """A JPEG frame without what leads decoders astray; any other frame as it is.
+
+    Fill bytes before a marker are skipped by decoders, but pydicom, which looks for the colour space first, takes them
+    for a marker. An Adobe marker that says YCbCr makes Pillow convert to RGB, and pydicom then converts once more.
+
+    Args:
+        frame: one encoded frame.
+
+    Returns:
+        The frame without both, and whether it had such an Adobe marker.
+
+    Source:
+        ITU-T T.81 B.1.1.2 (any marker may be preceded by any number of bytes 0xFF), T.872 6.5.3 (APP14).
+    """
+    if not frame.startswith(_JPEG_START):
+        return frame, False
+    kept, position, is_ycbcr = [_JPEG_START], 2, False
+    for _ in range(_MAX_SEGMENTS):
+        if position + 4 > len(frame) or frame[position] != 0xFF:
+            break
+        position = cast(re.Match[bytes], _FILL.match(frame, position)).end() - 1
+        length = int.from_bytes(frame[position + 2 : position + 4], "big")
+        if length < 2 or frame[position + 1] == _SCAN:
+            break
+        segment = frame[position : position + 2 + length]
+        if segment[1] == _ADOBE and segment[4:9] == b"Adobe" and segment[15:16] == b"\x01":
+            is_ycbcr = True
+        else:
+            kept.append(segment)
+        position += 2 + length
+    return b"".join([*kept, frame[position:]]) if sum(map(len, kept)) != position else frame, is_ycbcr
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int] | None:

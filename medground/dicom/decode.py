@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +29,18 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medground.dicom.codestream import declared_size
+from medground.dicom.codestream import declared_size, plain_jpeg
 from medground.dicom.gdcm_process import gdcm_process
 from medground.dicom.header import ImageHeader
 from medground.dicom.limits import Limits
+from medground.dicom.native import plain_dtype, unpacked, without_unused_bits
+from medground.dicom.openjpeg import decode_grey
 from medground.dicom.rle import decode_rle
 from medground.schema.errors import DecodeError, LimitError
 
+ENCAPSULATED_NATIVE = "1.2.840.10008.1.2.1.98"  # Encapsulated Uncompressed Explicit VR Little Endian (PS3.5 A.4.11)
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"  # Deflated Image Frame Compression (PS3.5 A.4.13), not in pydicom 3.0
+_END_OF_IMAGE = b"\xff\xd9"  # no entropy-coded bytes look like it (T.87 A.1); without it CharLS reads on for ever
 
 _PLUGINS: dict[str, tuple[str, ...]] = {
     JPEGBaseline8Bit: ("pillow", "gdcm"),
@@ -44,7 +48,7 @@ _PLUGINS: dict[str, tuple[str, ...]] = {
     JPEGLossless: ("gdcm",),
     JPEGLosslessSV1: ("gdcm",),
     **dict.fromkeys(JPEGLSTransferSyntaxes, ("pyjpegls",)),
-    **dict.fromkeys(JPEG2000TransferSyntaxes, ("pylibjpeg",)),
+    **dict.fromkeys(JPEG2000TransferSyntaxes, ("openjpeg", "pylibjpeg")),
 }
 
 
@@ -80,12 +84,41 @@ def decode_native(dataset: Dataset, header: ImageHeader, value: memoryview, vr: 
         vr: value representation of the element.
         frame: 1-based.
     """
+    dtype = plain_dtype(header, vr)
+    if dtype is not None:
+        count = header.rows * header.columns
+        flat = np.frombuffer(value, dtype, count, (frame - 1) * count * dtype.itemsize)
+        stored = flat.reshape(header.rows, header.columns).copy()
+        return Decoded(without_unused_bits(stored, header.bits_allocated - header.bits_stored), header.photometric)
+    if header.bits_allocated == 1 and header.samples_per_pixel == 1:
+        return Decoded(unpacked(value, frame - 1, header.rows, header.columns), header.photometric)
     keyword = {32: "FloatPixelData", 64: "DoubleFloatPixelData"}.get(header.bits_allocated, "PixelData")
     options = _options(dataset, header) | {"pixel_keyword": keyword if vr in ("OF", "OD") else "PixelData"}
     options["pixel_vr"] = vr or "OW"
-    decoder = get_decoder(header.transfer_syntax_uid)
-    pixels, result = decoder.as_array(cast(Any, value), index=frame - 1, **options)
-    return Decoded(np.array(pixels), str(result["photometric_interpretation"]))
+    return _native(header.transfer_syntax_uid, header, value, frame, options)
+
+
+def _native(syntax: str, header: ImageHeader, value: Any, frame: int, options: dict[str, Any]) -> Decoded:
+    """Read a frame of native bytes; bits below the stored ones are dropped."""
+    unused = header.bits_allocated - header.bits_stored
+    if header.unused_low_bits:
+        options |= {"correct_unused_bits": False}
+    pixels, result = get_decoder(syntax).as_array(value, index=frame - 1, **options)
+    stored = np.array(pixels)
+    if header.unused_low_bits:
+        stored = (stored << (unused - header.unused_low_bits)) >> unused
+    return _as_rgb(Decoded(stored, str(result["photometric_interpretation"])), header)
+
+
+def _as_rgb(decoded: Decoded, header: ImageHeader) -> Decoded:
+    """YBR_FULL of more than 8 bits as RGB, which pydicom does for 8 bits only (PS3.3 C.7.6.3.1.2, in its inverse)."""
+    if decoded.photometric != "YBR_FULL" or header.bits_allocated == 8:
+        return decoded
+    y, cb, cr = (decoded.pixels[..., channel].astype(np.float64) for channel in range(3))
+    cb, cr = (difference - 2 ** (header.bits_stored - 1) for difference in (cb, cr))
+    rgb = np.stack([y + 1.402 * cr, y - (0.114 * 1.772 * cb + 0.299 * 1.402 * cr) / 0.587, y + 1.772 * cb], axis=-1)
+    limited = np.clip(np.floor(rgb + 0.5), 0, 2**header.bits_stored - 1)
+    return Decoded(limited.astype(decoded.pixels.dtype), "RGB")
 
 
 def decode_frame(dataset: Dataset, header: ImageHeader, encoded: bytes, limits: Limits) -> Decoded:
@@ -101,12 +134,20 @@ def decode_frame(dataset: Dataset, header: ImageHeader, encoded: bytes, limits: 
         DecodeError: the frame is damaged, or its transfer syntax has no decoder.
         LimitError: the stream declares more pixels than the limits allow.
     """
-    if header.transfer_syntax_uid in (RLELossless, DEFLATED_FRAMES):
+    frame_bytes = header.rows * header.columns * header.samples_per_pixel * header.bits_allocated // 8
+    limits.check_inflation(len(encoded), frame_bytes, "the compressed frame")
+    if header.transfer_syntax_uid in (RLELossless, DEFLATED_FRAMES, ENCAPSULATED_NATIVE):
         return _expanded(dataset, header, encoded)
     plugins = _PLUGINS.get(header.transfer_syntax_uid)
+    if header.transfer_syntax_uid == JPEGExtended12Bit and header.bits_stored > 8:  # Pillow knows 8 bits only
+        plugins = ("gdcm",)
     name = UID(header.transfer_syntax_uid).name
     if plugins is None:
         raise DecodeError(f"there is no decoder for the transfer syntax {name}; convert the object to another one")
+    encoded, is_ycbcr = plain_jpeg(encoded)
+    is_lossy_jpeg = header.transfer_syntax_uid in (JPEGBaseline8Bit, JPEGExtended12Bit)
+    if is_ycbcr and is_lossy_jpeg and header.samples_per_pixel == 3:
+        header = replace(header, photometric="YBR_FULL")
     size = declared_size(encoded)
     if size is None:
         raise DecodeError(f"the compressed frame has no readable header ({name}): the file is damaged; copy it again")
@@ -120,6 +161,8 @@ def decode_frame(dataset: Dataset, header: ImageHeader, encoded: bytes, limits: 
             f"the compressed stream declares {size[0]} x {size[1]} pixels where the header of the image says "
             f"{header.rows} x {header.columns}: the file is damaged; copy it again from its source"
         )
+    if header.transfer_syntax_uid in JPEGLSTransferSyntaxes and _END_OF_IMAGE not in encoded:
+        raise DecodeError("the JPEG-LS frame has no end: the file is cut short; copy it again from its source")
     failures: list[Exception] = []
     for plugin in plugins:
         try:
@@ -134,21 +177,38 @@ def decode_frame(dataset: Dataset, header: ImageHeader, encoded: bytes, limits: 
 
 def _with_plugin(dataset: Dataset, header: ImageHeader, encoded: bytes, plugin: str) -> Decoded:
     syntax = header.transfer_syntax_uid
+    if plugin == "openjpeg":
+        return _by_openjpeg(header, encoded)
     options = _options(dataset, header) | {"number_of_frames": 1}
     if plugin == "gdcm":
         # pydicom refuses GDCM for 12-bit JPEG by the name of the syntax; GDCM itself goes by the stream and decodes it
         # (equal to DCMTK's dcmdjpeg on every pixel).
         name = JPEGLossless if syntax == JPEGExtended12Bit else syntax
-        return Decoded(*gdcm_process().decode(name, options, encoded))
+        is_narrow = header.bits_stored < 8  # a stream of fewer than 8 bits ends GDCM, unless it is told of 8
+        told = options | {"bits_stored": 8} if is_narrow else options
+        pixels, photometric = gdcm_process().decode(name, told, encoded)
+        unused = header.bits_allocated - header.bits_stored if is_narrow else 0
+        return _as_rgb(Decoded(without_unused_bits(pixels, unused), photometric), header)
     pixels, result = get_decoder(syntax).as_array(encapsulate([encoded]), index=0, decoding_plugin=plugin, **options)
-    return Decoded(np.array(pixels), str(result["photometric_interpretation"]))
+    return _as_rgb(Decoded(np.array(pixels), str(result["photometric_interpretation"])), header)
+
+
+def _by_openjpeg(header: ImageHeader, encoded: bytes) -> Decoded:
+    """A grey frame of up to 16 bits whose stream agrees with the header; pylibjpeg knows what to do with the others."""
+    is_grey = header.samples_per_pixel == 1 and header.photometric in ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+    pixels = decode_grey(encoded, header) if is_grey and header.bits_stored <= 16 <= 2 * header.bits_allocated else None
+    if pixels is None:
+        raise DecodeError("this is no plain grey JPEG 2000 frame")
+    return Decoded(pixels, header.photometric)
 
 
 def _expanded(dataset: Dataset, header: ImageHeader, encoded: bytes) -> Decoded:
     """Expand an RLE or deflated frame to native bytes, and read those."""
     count = header.rows * header.columns
     options: dict[str, Any] = {"number_of_frames": 1, "pixel_keyword": "PixelData", "pixel_vr": "OW"}
-    if header.transfer_syntax_uid == DEFLATED_FRAMES:
+    if header.transfer_syntax_uid == ENCAPSULATED_NATIVE:
+        native = encoded
+    elif header.transfer_syntax_uid == DEFLATED_FRAMES:
         native = _inflate_frame(encoded, math.ceil(count * header.samples_per_pixel * header.bits_allocated / 8))
     elif header.bits_allocated == 1:
         native = decode_rle(encoded, header.samples_per_pixel, math.ceil(count / 8)).tobytes()
@@ -157,10 +217,8 @@ def _expanded(dataset: Dataset, header: ImageHeader, encoded: bytes) -> Decoded:
         segments = decode_rle(encoded, samples * sample_bytes, count).reshape(samples, sample_bytes, count)
         native = np.ascontiguousarray(segments[:, ::-1].transpose(0, 2, 1)).tobytes()
         options["planar_configuration"] = 1
-    decoder = get_decoder(ExplicitVRLittleEndian)
     native += b"\0" * (len(native) % 2)
-    pixels, result = decoder.as_array(native, index=0, **(_options(dataset, header) | options))
-    return Decoded(np.array(pixels), str(result["photometric_interpretation"]))
+    return _native(ExplicitVRLittleEndian, header, native, 1, _options(dataset, header) | options)
 
 
 def _inflate_frame(encoded: bytes, size: int) -> bytes:
@@ -176,4 +234,5 @@ def _options(dataset: Dataset, header: ImageHeader) -> dict[str, Any]:
     options.pop("extended_offsets", None)
     options |= {"number_of_frames": header.frames, "rows": header.rows, "columns": header.columns}
     options |= {"photometric_interpretation": header.photometric, "samples_per_pixel": header.samples_per_pixel}
+    options["as_rgb"] = header.bits_allocated <= 8 or header.photometric != "YBR_FULL"
     return options | {"allow_excess_frames": False}

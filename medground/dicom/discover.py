@@ -11,6 +11,7 @@ from medground.dicom.boundary import typed_errors
 from medground.dicom.found import Found, files_in, members_of, printable
 from medground.dicom.image import open_image
 from medground.dicom.limits import Limits
+from medground.dicom.native import stamp_of
 from medground.dicom.series import Instance, Study, studies_of
 from medground.dicom.source import ByteSource
 from medground.schema.errors import InputError, InputNotFoundError, NotAnImageError, UnreadableFileError
@@ -120,8 +121,15 @@ def _place(found: Found, tray: _Tray, limits: Limits) -> list[Found]:
     elif not is_dicom and not found.is_alone and (reason := _other_kind(found, head)):
         tray.skipped.append((found.source, reason))
     else:
-        tray.instances.append(Instance(found, open_image(content, limits=limits).header))
+        tray.instances.append(_instance(found, content, limits))
     return []
+
+
+def _instance(found: Found, content: Path | bytes, limits: Limits) -> Instance:
+    stamp = stamp_of(content.stat()) if isinstance(content, Path) else None
+    image = open_image(content, limits=limits)
+    native = image.native_slice(content, stamp) if isinstance(content, Path) and stamp else None
+    return Instance(found, image.header, native)
 
 
 def _other_kind(found: Found, head: bytes) -> str | None:

@@ -42,11 +42,7 @@ class Member:
         """The inflated bytes, never more than the directory announces (APPNOTE 4.3.7)."""
         if self.is_deflated is None:
             raise UnreadableFileError("the member is encrypted or not deflated: unpack the ZIP first")
-        if self.size > limits.max_inflated_bytes:
-            raise LimitError(
-                f"the member inflates to {self.size} bytes, more than {limits.max_inflated_bytes} "
-                "(limit max_inflated_bytes)"
-            )
+        limits.check_inflation(self.compressed, self.size, "the member of the ZIP")
         name_bytes, extra_bytes = struct.unpack_from("<HH", data, self.offset + 26)
         start = self.offset + 30 + name_bytes + extra_bytes
         packed = data[start : start + self.compressed]

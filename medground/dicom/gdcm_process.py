@@ -12,7 +12,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from medground.dicom.gdcm_worker import receive, send
+from medground.dicom import gdcm_worker
+from medground.dicom.gdcm_worker import receive, send, widen
 from medground.schema.errors import DecodeError
 
 _SECONDS = 20.0
@@ -57,7 +58,7 @@ class GdcmProcess:
         head, body = answer
         if "error" in head:
             raise DecodeError(f"the decoder refuses this frame: {' '.join(head['error'].split())[:200]}")
-        return np.frombuffer(bytearray(body), head["dtype"]).reshape(head["shape"]), head["photometric"]
+        return np.frombuffer(body, head["dtype"]).reshape(head["shape"]), head["photometric"]
 
     def close(self) -> None:
         """End the child; the next frame starts another. Without this it ends with its parent."""
@@ -76,12 +77,30 @@ class GdcmProcess:
                 stderr=subprocess.DEVNULL,  # the C libraries print there
                 env={**os.environ, "PYTHONPATH": path},
             )
+            for pipe in filter(None, (self._child.stdin, self._child.stdout)):
+                widen(pipe)
         return self._child
 
 
-_processes: dict[int, GdcmProcess] = {}
+class GdcmHere:
+    """GDCM in this very process, for one that may die of a frame itself: a worker for one untrusted file."""
+
+    def decode(self, syntax: str, options: dict[str, Any], encoded: bytes) -> tuple[NDArray[Any], str]:
+        """Decode one frame; as `GdcmProcess.decode`, except that a frame may end this process."""
+        try:
+            return gdcm_worker.decode(syntax, options, encoded)
+        except Exception as cause:
+            raise DecodeError(f"the decoder refuses this frame: {' '.join(str(cause).split())[:200]}") from cause
 
 
-def gdcm_process() -> GdcmProcess:
+_processes: dict[int, GdcmProcess | GdcmHere] = {}
+
+
+def decode_in_this_process() -> None:
+    """From now on GDCM runs in this process and not in a child of it."""
+    _processes[os.getpid()] = GdcmHere()
+
+
+def gdcm_process() -> GdcmProcess | GdcmHere:
     """The child of this process; a fork of this process gets one of its own, since two would garble one pipe."""
     return _processes.setdefault(os.getpid(), GdcmProcess())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -36,6 +37,7 @@ class ImageHeader:
         image_orientation: direction cosines along a row, then along a column.
         image_laterality: `L`, `R`, `B` or `U`.
         samples_per_pixel, bits_allocated, bits_stored, signed: layout of a stored pixel.
+        unused_low_bits: bits below the stored ones, in old files whose High Bit is not one less than Bits Stored.
         image_type: values of Image Type, e.g. ("ORIGINAL", "PRIMARY", "AXIAL").
     """
 
@@ -64,6 +66,7 @@ class ImageHeader:
     bits_allocated: int = 16
     bits_stored: int = 16
     signed: bool = False
+    unused_low_bits: int = 0
     image_type: tuple[str, ...] = ()
 
 
@@ -94,6 +97,8 @@ def read_header(dataset: Dataset, transfer_syntax_uid: str, limits: Limits) -> I
     letters = texts(dataset, "PatientOrientation")
     body_part, view = _anatomy(dataset)
     thickness = number(functional_item(dataset, 1, "PixelMeasuresSequence") or dataset, "SliceThickness")
+    stored = whole(dataset, "BitsStored") or allocated
+    low_bits = (whole(dataset, "HighBit") or 0) + 1 - stored
     return ImageHeader(
         sop_class_uid=text(dataset, "SOPClassUID") or "",
         sop_instance_uid=text(dataset, "SOPInstanceUID") or "",
@@ -118,8 +123,9 @@ def read_header(dataset: Dataset, transfer_syntax_uid: str, limits: Limits) -> I
         image_laterality=_laterality(dataset),
         samples_per_pixel=samples,
         bits_allocated=allocated,
-        bits_stored=whole(dataset, "BitsStored") or allocated,
+        bits_stored=stored,
         signed=whole(dataset, "PixelRepresentation") == 1,
+        unused_low_bits=low_bits if 0 < low_bits <= allocated - stored else 0,
         image_type=texts(dataset, "ImageType"),
     )
 
@@ -137,8 +143,7 @@ def _required(dataset: Dataset, keyword: str, default: int | None = None) -> int
 def _size(dataset: Dataset, limits: Limits) -> tuple[int, int, int]:
     """Rows, columns and frames, within the limits."""
     rows, columns = _required(dataset, "Rows"), _required(dataset, "Columns")
-    empty = "NumberOfFrames" in dataset and dataset.get_item("NumberOfFrames").value in (None, b"", "")
-    frames = 1 if empty else _required(dataset, "NumberOfFrames", default=1)
+    frames = _frames(dataset)
     if rows * columns > limits.max_pixels_per_frame:
         raise LimitError(
             f"a frame of {rows} x {columns} pixels is larger than {limits.max_pixels_per_frame} "
@@ -147,6 +152,16 @@ def _size(dataset: Dataset, limits: Limits) -> tuple[int, int, int]:
     if frames > limits.max_frames:
         raise LimitError(f"the object has {frames} frames, more than {limits.max_frames} (limit max_frames)")
     return rows, columns, frames
+
+
+def _frames(dataset: Dataset) -> int:
+    """Number of Frames, one where it is absent or empty; of "1A" the leading digits, as DCMTK and GDCM read it."""
+    raw = dataset.get_item("NumberOfFrames").value if "NumberOfFrames" in dataset else None
+    if raw in (None, b"", ""):
+        return 1
+    digits = re.match(rb"\s*(\d{1,9})[A-Za-z]", raw) if isinstance(raw, bytes) else None
+    is_number = whole(dataset, "NumberOfFrames") is not None
+    return int(digits[1]) if digits and not is_number and int(digits[1]) else _required(dataset, "NumberOfFrames")
 
 
 def _photometric(dataset: Dataset) -> str:

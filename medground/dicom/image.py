@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ from pydicom import Dataset
 from medground.dicom.boundary import typed_errors
 from medground.dicom.colour import colour_display
 from medground.dicom.decode import Decoded, decode_frame, decode_native, is_native, native_bytes
-from medground.dicom.elements import value
+from medground.dicom.elements import functional_item, value
 from medground.dicom.fragments import FrameTable, frame_table
 from medground.dicom.geometry import Plane
 from medground.dicom.grey import GreyPipeline, preset_window
 from medground.dicom.header import ImageHeader, plane_elements, read_header, spacing_elements
 from medground.dicom.limits import Limits
+from medground.dicom.lut import Rescale, Table, read_modality
+from medground.dicom.native import NativeSlice, Stamp, plain_dtype
 from medground.dicom.parse import Parsed, parse
 from medground.schema.errors import DecodeError, UnreadableFileError, UsageError
 
@@ -29,7 +33,6 @@ class DicomImage:
 
     Attributes:
         header: size, geometry and identity.
-        warnings: what was repaired or ignored on the way.
         dataset: everything before the pixel data, with file meta information.
     """
 
@@ -39,7 +42,12 @@ class DicomImage:
         self._parsed = parsed
         self._limits = limits
         self._frame_table: FrameTable | None = None
-        self.warnings: tuple[str, ...] = parsed.warnings + GreyPipeline(parsed.dataset, header, 1).warnings
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What was repaired or ignored on the way."""
+        with typed_errors(DecodeError, "the lookup tables cannot be read"):
+            return self._parsed.warnings + GreyPipeline(self.dataset, self.header, 1).warnings
 
     def stored(self, frame: int = 1) -> NDArray[Any]:
         """Pixels of a frame after decoding, before any lookup table; YBR colour already as RGB.
@@ -54,6 +62,53 @@ class DicomImage:
             InputError: there is no such frame, or it cannot be decoded within the limits.
         """
         return self._decoded(frame).pixels
+
+    def modality_values(self, frame: int = 1, *, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """A grey frame in the units that the object measures: Hounsfield units on CT.
+
+        Args:
+            frame: 1-based.
+            out: (rows, columns) to write to; a new array if None.
+
+        Returns:
+            (rows, columns), which is `out` where that is given.
+
+        Raises:
+            InputError: as for `stored`, or the frame is in colour.
+        """
+        decoded = self._decoded(frame)
+        if decoded.pixels.ndim != 2 or decoded.photometric == "PALETTE COLOR":
+            raise DecodeError(f"frame {frame} is in colour ({decoded.photometric}) and measures nothing; display it")
+        values = np.empty(decoded.pixels.shape, np.float32) if out is None else out
+        with typed_errors(DecodeError, f"frame {frame} cannot be measured"):
+            self.modality_of(frame).apply_into(decoded.pixels, values)
+        return values
+
+    def modality_of(self, frame: int = 1) -> Table | Rescale:
+        """The transformation of a frame from stored to modality values.
+
+        Args:
+            frame: 1-based.
+        """
+        transformation = functional_item(self.dataset, frame, "PixelValueTransformationSequence")
+        return read_modality(self.dataset, transformation, signed=self.header.signed)
+
+    def native_slice(self, path: Path, stamp: Stamp) -> NativeSlice | None:
+        """Where the pixels lie, to read them again without another look at the header; None where that needs one.
+
+        Args:
+            path: the file that this image was opened from.
+            stamp: what `stamp_of` said of it before that.
+        """
+        pixels = self._parsed.pixels
+        dtype = plain_dtype(self.header, pixels.vr)
+        if dtype is None or self.header.frames > 1:
+            return None
+        modality = self.modality_of()
+        unused_bits = self.header.bits_allocated - self.header.bits_stored
+        if not isinstance(modality, Rescale):
+            return None
+        return NativeSlice(path, stamp, pixels.offset, dtype, unused_bits, modality)
 
     def display(self, frame: int = 1, *, window: str | None = None) -> NDArray[np.float32]:
         """A frame as a viewer shows it: modality LUT, VOI LUT or window, inversion; padding black.
@@ -145,10 +200,21 @@ def open_image(source: Path | bytes, *, limits: Limits | None = None) -> DicomIm
     parsed = parse(source, limits)
     with typed_errors(DecodeError, "the header cannot be read"):
         header = read_header(parsed.dataset, parsed.transfer_syntax_uid, limits)
-        length = parsed.pixels.length
-        if length is not None and is_native(parsed.transfer_syntax_uid) and length < native_bytes(header):
-            raise UnreadableFileError(
-                f"the pixel data hold {length} bytes where {header.frames} frames of {header.rows} x {header.columns} "
-                f"need {native_bytes(header)}: the file is cut short; copy it again from its source"
-            )
-        return DicomImage(parsed, header, limits)
+        return DicomImage(_with_enough_bytes(parsed, header), header, limits)
+
+
+def _with_enough_bytes(parsed: Parsed, header: ImageHeader) -> Parsed:
+    """Refuse native pixel data that are too short; more than one byte of padding after them is a warning."""
+    length = parsed.pixels.length
+    if length is None or not is_native(parsed.transfer_syntax_uid):
+        return parsed
+    needed = native_bytes(header)
+    if length < needed:
+        raise UnreadableFileError(
+            f"the pixel data hold {length} bytes where {header.frames} frames of {header.rows} x {header.columns} "
+            f"need {needed}: the file is cut short; copy it again from its source"
+        )
+    if length > needed + needed % 2:
+        trailing = f"{length - needed} bytes after the last pixel are not read"
+        return replace(parsed, warnings=(*parsed.warnings, trailing))
+    return parsed

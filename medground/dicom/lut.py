@@ -34,6 +34,10 @@ class Table:
         index = np.nan_to_num(np.asarray(grey, np.float64)) - self.first
         return self.entries[np.clip(index, 0, len(self.entries) - 1).astype(np.int64)]
 
+    def apply_into(self, stored: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """Write the output values to `out`, of the shape of `stored`."""
+        out[...] = self.apply(stored)
+
 
 @dataclass(frozen=True, slots=True)
 class Rescale:
@@ -45,6 +49,22 @@ class Rescale:
     def apply(self, stored: NDArray[Any]) -> NDArray[np.float64]:
         """Modality values in the shape of `stored`."""
         return np.asarray(stored, np.float64) * self.slope + self.intercept
+
+    def apply_into(self, stored: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """Write the modality values, rounded once to float32, to `out`, of the shape of `stored`."""
+        if not self._is_exact(stored.dtype):
+            out[...] = self.apply(stored)
+            return
+        out[...] = stored
+        if self.slope != 1:
+            np.multiply(out, np.float32(self.slope), out=out)
+        np.add(out, np.float32(self.intercept), out=out)
+
+    def _is_exact(self, dtype: np.dtype[Any]) -> bool:
+        """Whether every step has a whole result that float32 holds, so that float64 would give the same."""
+        whole = self.slope.is_integer() and self.intercept.is_integer()
+        small = abs(self.slope) * 2**16 + abs(self.intercept) < 2**24
+        return whole and small and dtype.kind in "iu" and dtype.itemsize <= 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pydicom.uid import (
 )
 
 from medground.dicom.boundary import typed_errors
+from medground.dicom.elements import text
 from medground.dicom.limits import Limits
 from medground.dicom.source import ByteSource
 from medground.dicom.structure import PIXEL_KEYWORDS, PixelElement, Walk, looks_implicit
@@ -27,6 +29,9 @@ from medground.schema.errors import LimitError, NotAnImageError, UnreadableFileE
 
 _PREFIX_AT, _META_GROUP, _IDENTIFYING_GROUP, _SOP_CLASS = 128, 0x0002, 0x0008, 0x00080016
 _MAX_META_BYTES = 2**16
+_KEYS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")  # by which objects are told apart and grouped
+_HARMLESS_UID = re.compile(r"[0-9A-Za-z.-]{1,64}")
+_STRICT_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,10 @@ def parse(where: Path | bytes, limits: Limits) -> Parsed:
         UnreadableFileError: not DICOM, or cut short.
         NotAnImageError: DICOM without pixel data.
         LimitError: larger or deeper than the limits allow.
+
+    Source:
+        PS3.5 9.1: a UID has at most 64 characters, digits and dots, and no component starts with a zero. Tools for
+        de-identification write hexadecimal hashes, and old scanners zeros: such files are read, with a warning.
     """
     source = ByteSource(where)
     with typed_errors(UnreadableFileError, "the file cannot be read as DICOM"), source.view(limits) as data:
@@ -81,9 +90,30 @@ def parse(where: Path | bytes, limits: Limits) -> Parsed:
         dataset = read_dataset(
             io.BytesIO(data[start : pixels.offset]), implicit, little, stop_when=lambda tag, *_: tag in PIXEL_KEYWORDS
         )
+        _check_uids(dataset, warnings)
         meta.TransferSyntaxUID = UID(syntax)
         dataset.file_meta = meta
     return Parsed(dataset, pixels, source, str(syntax), tuple(warnings))
+
+
+def parse_header(content: bytes, limits: Limits) -> Dataset:
+    """Read a data set that has neither file meta information nor pixels: explicit VR, little endian.
+
+    Args:
+        content: the encoded data set.
+        limits: what may be asked of the machine.
+
+    Raises:
+        UnreadableFileError: cut short.
+        LimitError: larger or deeper than the limits allow.
+    """
+    if len(content) > limits.max_header_bytes:
+        raise LimitError(
+            f"the header has {len(content)} bytes, more than {limits.max_header_bytes} (limit max_header_bytes)"
+        )
+    with typed_errors(UnreadableFileError, "the header cannot be read as DICOM"):
+        Walk(memoryview(content), 0, implicit=False, little=True, limits=limits).pixel_element()
+        return read_dataset(io.BytesIO(content), False, True)
 
 
 def _file_meta(data: memoryview) -> tuple[int, FileMetaDataset]:
@@ -119,16 +149,29 @@ def _guess(data: memoryview, start: int, warnings: list[str]) -> UID:
 
 def _inflate(data: memoryview, start: int, limits: Limits) -> bytes:
     """The content of a deflated data set (PS3.5 A.5: no zlib header), never more than the limit allows."""
-    machine = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = machine.decompress(data[start:], limits.max_inflated_bytes)
-    if machine.unconsumed_tail and not machine.eof:
-        raise LimitError(f"the file inflates to more than {limits.max_inflated_bytes} bytes (limit max_inflated_bytes)")
+    packed = data[start:]
+    at_most = min(limits.max_inflated_bytes, limits.free_or_in_proportion(len(packed)))
+    content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, at_most + 1)
+    limits.check_inflation(len(packed), len(content), "the deflated file")
     return content
+
+
+def _check_uids(dataset: Dataset, warnings: list[str]) -> None:
+    """Refuse a UID that could pass for anything else where it serves as a key; its value stays out of the message."""
+    for keyword in _KEYS:
+        uid = text(dataset, keyword)
+        if uid is not None and not _HARMLESS_UID.fullmatch(uid):
+            raise UnreadableFileError(
+                f"{keyword} is no UID, which has digits and dots and at most 64 characters (PS3.5 9.1): export it again"
+            )
+        if uid is not None and not _STRICT_UID.fullmatch(uid):
+            warnings.append(f"{keyword} is no UID by the rules: it has letters, or a component that starts with zero")
 
 
 def _what_instead(data: memoryview, start: int, meta: FileMetaDataset, *, implicit: bool, little: bool) -> str:
     """Why there is no image: the name of the kind of object that this is."""
     stream = io.BytesIO(data[start : start + _MAX_META_BYTES])
     sop_class = read_dataset(stream, implicit, little, stop_when=lambda tag, *_: tag > _SOP_CLASS).get("SOPClassUID")
-    name = UID(str(sop_class or meta.get("MediaStorageSOPClassUID") or "an unnamed class of object")).name
+    uid = str(sop_class or meta.get("MediaStorageSOPClassUID") or "")
+    name = UID(uid).name if _STRICT_UID.fullmatch(uid) else "an unnamed class of object"
     return f"there is no image in this DICOM file ({name}): give an object with pixel data"

@@ -11,6 +11,9 @@ from pathlib import Path
 from medground.dicom.limits import Limits
 from medground.schema.errors import InputNotFoundError, LimitError, UnreadableFileError
 
+_PREAMBLE_BYTES, _PREFIX = 128, b"DICM"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, little and big endian
+
 
 @dataclass(frozen=True, slots=True)
 class ByteSource:
@@ -45,6 +48,36 @@ class ByteSource:
             raise UnreadableFileError(f"{self.where} cannot be read ({type(cause).__name__})") from cause
         # The map is closed when the last reference goes: a traceback may still hold a view of it here.
         yield memoryview(_checked(mapped, size, limits))
+
+
+def clean_preamble(content: bytes) -> bytes:
+    """A DICOM file whose preamble can make no other program run it: zeroed, unless it is that of a TIFF.
+
+    Args:
+        content: of the file; one without a DICM prefix has no preamble, and is returned as it is.
+
+    Source:
+        PS3.10 7.1 and 7.5: any 128 bytes may stand there, those of an executable as well as those of a TIFF that
+        shares its pixels.
+    """
+    has_preamble = content[_PREAMBLE_BYTES : _PREAMBLE_BYTES + len(_PREFIX)] == _PREFIX
+    if not has_preamble or content.startswith(_TIFF):
+        return content
+    return bytes(_PREAMBLE_BYTES) + content[_PREAMBLE_BYTES:]
+
+
+def sanitized(source: Path | bytes, limits: Limits) -> bytes:
+    """A received file as it may be stored or handed on, with a clean preamble; the data set in it is not looked at.
+
+    Args:
+        source: path or content.
+        limits: what may be asked of the machine.
+
+    Raises:
+        InputError: as for `ByteSource.view`.
+    """
+    with ByteSource(source).view(limits) as data:
+        return clean_preamble(bytes(data))
 
 
 def _checked(data: bytes | mmap.mmap, size: int, limits: Limits) -> bytes | mmap.mmap:

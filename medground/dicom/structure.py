@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NoReturn
 
 from pydicom.datadict import dictionary_VR
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_16, EXPLICIT_VR_LENGTH_32
 
 from medground.dicom.limits import Limits
 from medground.schema.errors import LimitError, UnreadableFileError
@@ -19,7 +21,9 @@ from medground.schema.errors import LimitError, UnreadableFileError
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_KEYWORDS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
+_PIXEL_GROUP = 0x7FE0
 _LONG = frozenset(vr.encode("ascii") for vr in EXPLICIT_VR_LENGTH_32)
+_SHORT = frozenset(vr.encode("ascii") for vr in EXPLICIT_VR_LENGTH_16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,15 @@ def looks_implicit(data: memoryview, position: int, assumed: bool) -> bool:
     """Whether the element at `position` has no VR (two capitals); `assumed` where the data end before it."""
     vr = bytes(data[position + 4 : position + 6])
     return assumed if len(vr) < 2 else not all(0x41 <= letter <= 0x5A for letter in vr)
+
+
+@lru_cache(maxsize=4096)
+def _dictionary_vr(tag: int) -> str | None:
+    """The VR of a known element; None for any other."""
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return None
 
 
 class Walk:
@@ -93,11 +106,30 @@ class Walk:
                 self._leave()
             elif level.is_sequence:
                 self._item(level)
-            else:
+            elif level.implicit or not self._short_elements(level.end):
                 found = self._element(level)
                 if found is not None:
                     return found
         return None
+
+    def _short_elements(self, end: int) -> bool:
+        """Pass the elements here that have a VR with a short length, as most have: whether there were any.
+
+        Each of them goes through here; the million that may be in a file would take seconds one call after another.
+        """
+        before, unpack, data = self._position, self._explicit_head.unpack_from, self._data
+        position, at_most, size = before, self._limits.max_elements, len(data)
+        end = min(end, size - 7)
+        while position < end:
+            group, _, vr, length = unpack(data, position)
+            if vr not in _SHORT or group >= _PIXEL_GROUP or position + 8 + length > size:
+                break
+            position += 8 + length
+            self._count += 1
+            if self._count > at_most:
+                self._refuse_count()
+        self._position = position
+        return position > before
 
     def _leave(self) -> None:
         level = self._stack.pop()
@@ -114,7 +146,10 @@ class Walk:
     def _counted(self) -> None:
         self._count += 1
         if self._count > self._limits.max_elements:
-            raise LimitError(f"the header has more than {self._limits.max_elements} elements (limit max_elements)")
+            self._refuse_count()
+
+    def _refuse_count(self) -> NoReturn:
+        raise LimitError(f"the header has more than {self._limits.max_elements} elements (limit max_elements)")
 
     def _item(self, level: _Level) -> None:
         group, element, length = self._implicit_head.unpack_from(self._data, self._position)
@@ -176,11 +211,9 @@ class Walk:
 
     def _looks_like_sequence(self, tag: int, length: int) -> bool:
         """The dictionary knows it as a sequence, or its length is undefined and an item follows."""
-        try:
-            return dictionary_VR(tag) == "SQ"
-        except KeyError:
-            if length != UNDEFINED or self._position + 8 > len(self._data):
-                return False
+        vr = _dictionary_vr(tag)
+        if vr is not None or length != UNDEFINED or self._position + 8 > len(self._data):
+            return vr == "SQ"
         group, element, _ = self._implicit_head.unpack_from(self._data, self._position)
         return bool(group << 16 | element == ITEM)
 

@@ -11,6 +11,7 @@
     |  |- NotAnImageError                   DICOM without pixels: SR, RT plan, DICOMDIR, ...
     |  |- DecodeError                       pixel data that cannot be decoded
     |  |- LimitError                        larger than the limits allow
+    |  |- WorkerError                       the process that read it died on it, or took too long
     |- BundleError                 exit 3   the model bundle
     |  |- BundleMissingError
     |  |- BundleDamagedError
@@ -66,6 +67,10 @@ class DecodeError(InputError):
 
 class LimitError(InputError):
     """The input is larger than the limits allow; the message names the limit."""
+
+
+class WorkerError(InputError):
+    """The process that read the input for us died on it, or took too long."""
 
 
 class BundleError(MedgroundError):

@@ -192,3 +192,21 @@ def test_garbage_in_a_frame_is_a_decode_error(make_dataset: Any, write_bytes: An
     content = _encapsulated(make_dataset, write_bytes, np.zeros((8, 8), np.uint8), garbage, syntax)
     with pytest.raises(DecodeError):
         open_image(content).stored()
+
+
+def test_one_bit_frames_that_end_within_a_byte(
+    make_dataset: Callable[..., Dataset], write_bytes: Callable[..., bytes]
+) -> None:
+    make_dataset: Callable[..., Dataset], write_bytes: Callable[..., bytes]
+) -> None:
+    frames = np.random.default_rng(3).integers(0, 2, (3, 5, 7)).astype(np.uint8)  # 35 bits a frame
+    dataset = make_dataset(frames, frames=3)
+    dataset.BitsAllocated = dataset.BitsStored = 1
+    dataset.HighBit = 0
+    dataset.PixelData = np.packbits(frames.ravel(), bitorder="little").tobytes()
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image = open_image(write_bytes(dataset))
+    for number, frame in enumerate(frames, start=1):
+        assert np.array_equal(image.stored(number), frame)

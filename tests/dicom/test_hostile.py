@@ -6,6 +6,8 @@ import struct
 import subprocess
 import sys
 import time
+import warnings
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from medground.dicom.decode import DEFLATED_FRAMES
+from medground.dicom.found import Found, members_of
 from medground.dicom.image import open_image
 from medground.dicom.limits import Limits
 from medground.schema.errors import (
@@ -90,6 +94,51 @@ def test_deflate_bomb(make_file: Make) -> None:
     assert open_image(content).stored().shape == (2000, 2000)
 
 
+def test_deflated_beyond_proportion(make_file: Make) -> None:
+    content = make_file(np.zeros((8192, 8256), np.uint8), syntax=DeflatedExplicitVRLittleEndian)
+    assert 1000 * len(content) < 8192 * 8256
+    with pytest.raises(LimitError, match="max_inflate_ratio"):
+        open_image(content)
+    assert open_image(content, limits=Limits(max_inflate_ratio=1100)).stored().shape == (8192, 8256)
+
+
+def test_a_member_of_a_zip_beyond_proportion(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.dcm", bytes(65 * 2**20))
+    (member,) = members_of(Found("a.zip", tmp_path / "a.zip"), Limits())
+    with pytest.raises(LimitError, match="max_inflate_ratio"):
+        member.content(Limits())
+    with pytest.raises(LimitError, match="max_inflated_bytes"):
+        member.content(Limits(max_inflated_bytes=2**20))
+
+
+def test_a_deflated_frame_beyond_proportion(make_dataset: Any, write_bytes: Any) -> None:
+    frame = zlib.compress(bytes(10_000), wbits=-zlib.MAX_WBITS)
+    content = _compressed(make_dataset, write_bytes, 9000, 9000, frame, JPEG2000Lossless)
+    content = content.replace(JPEG2000Lossless.encode(), DEFLATED_FRAMES.encode() + b"\0")
+    with pytest.raises(LimitError, match="max_inflate_ratio"):
+        open_image(content).stored()
+
+
+@pytest.mark.parametrize(
+    ("packed", "inflated", "refused"),
+    [
+        (1, 64 * 2**20, None),
+        (1, 64 * 2**20 + 1, "max_inflate_ratio"),
+        (10**6, 10**9, None),
+        (10**6, 10**9 + 1, "max_inflate_ratio"),
+        (2 * 10**6, 2**30, None),
+        (2 * 10**6, 2**30 + 1, "max_inflated_bytes"),
+    ],
+)
+def test_where_inflation_ends(packed: int, inflated: int, refused: str | None) -> None:
+    if refused is None:
+        Limits().check_inflation(packed, inflated, "it")
+        return
+    with pytest.raises(LimitError, match=refused):
+        Limits().check_inflation(packed, inflated, "it")
+
+
 @pytest.mark.parametrize("end", [-1500, -40])
 def test_a_deflated_file_cut_short(make_file: Make, grey: NDArray[np.uint16], end: int) -> None:
     content = make_file(grey, syntax=DeflatedExplicitVRLittleEndian)
@@ -123,6 +172,15 @@ def test_rle_headers_that_lie(make_dataset: Any, write_bytes: Any, frame: bytes)
         open_image(_compressed(make_dataset, write_bytes, 10, 10, frame, RLELossless)).stored()
 
 
+@pytest.mark.parametrize("end", range(-1500, -20, 149))
+def test_a_jpeg_ls_frame_cut_short(make_file: Make, end: int) -> None:
+    grey = (np.add.outer(np.arange(64) ** 2, np.arange(64) * 7) % 4096).astype(np.uint16)
+    grey += np.random.default_rng(1).integers(0, 60, grey.shape, np.uint16)
+    content = make_file(grey, syntax=JPEGLSLossless)
+    with pytest.raises(DecodeError, match="no end"):
+        open_image(content[:end]).stored()
+
+
 def test_a_stream_larger_than_its_header_says(make_file: Make, grey: NDArray[np.uint16]) -> None:
     content = bytearray(make_file(grey, syntax=JPEG2000Lossless))
     at = content.index(b"\xff\x4f\xff\x51") + 8
@@ -141,6 +199,53 @@ def test_frames_beyond_the_limits(make_file: Make, rows: int, columns: int, limi
     wide = np.zeros((2, 2, 3), np.uint32)
     with pytest.raises(LimitError, match=limit):
         open_image(make_file(wide, Rows=rows, Columns=columns))
+
+
+def test_the_largest_frame(make_dataset: Any, write_bytes: Any) -> None:
+    header = open_image(_compressed(make_dataset, write_bytes, 2**14, 2**14, bytes(2), RLELossless)).header
+    assert header.rows * header.columns == 2**28
+    with pytest.raises(LimitError, match="max_pixels_per_frame"):
+        open_image(_compressed(make_dataset, write_bytes, 2**14, 2**14 + 1, bytes(2), RLELossless))
+
+
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
+@pytest.mark.parametrize("uid", ["1." * 32 + "1", "1.2/../../etc", "1.2 3", "1.2\u00e9", "Doe^Jane"])
+def test_uids_that_are_none(make_file: Make, grey: NDArray[np.uint16], keyword: str, uid: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = make_file(grey, prefix=False, **{keyword: uid})
+    with pytest.raises(UnreadableFileError, match=keyword) as error:
+        open_image(content)
+    assert uid not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("uid", "warned"), [("1.2.3", 0), ("0.0", 0), ("1.02.3", 1), ("1..3", 1), ("9f" * 32, 1), ("1." * 31 + "22", 0)]
+)
+def test_uids_that_are_read(make_file: Make, grey: NDArray[np.uint16], uid: str, warned: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = open_image(make_file(grey, SOPInstanceUID=uid))
+    assert image.header.sop_instance_uid == uid
+    assert sum("SOPInstanceUID" in warning for warning in image.warnings) == warned
+
+
+@pytest.mark.parametrize(("more", "warned"), [(0, False), (2, True), (4000, True)])
+def test_bytes_after_the_last_pixel(
+    make_dataset: Any, write_bytes: Any, grey: NDArray[np.uint16], more: int, warned: bool
+) -> None:
+    dataset = make_dataset(grey)
+    dataset.PixelData = grey.tobytes() + b"\x55" * more
+    dataset["PixelData"].VR = "OW"
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    image = open_image(write_bytes(dataset))
+    assert np.array_equal(image.stored(), grey)
+    assert image.warnings == ((f"{more} bytes after the last pixel are not read",) if warned else ())
+
+
+def test_the_byte_that_pads_is_no_warning(make_file: Make) -> None:
+    assert open_image(make_file(np.zeros((3, 5), np.uint8))).warnings == ()
 
 
 def test_too_many_frames_and_bytes(make_file: Make, grey: NDArray[np.uint16], tmp_path: Path) -> None:
@@ -163,7 +268,7 @@ def test_segmented_palette_bomb(make_file: Make) -> None:
         open_image(make_file(np.zeros((4, 4), np.uint8), **elements)).display()
 
 
-@pytest.mark.parametrize("count", ["1A", "-3", "1.5"])
+@pytest.mark.parametrize("count", ["A1", "-3", "1.5"])
 def test_frames_that_are_no_number(make_file: Make, grey: NDArray[np.uint16], count: str) -> None:
     content = make_file(np.stack([grey] * 2), frames=2)
     at = content.index(b"\x28\x00\x08\x00IS")

@@ -13,8 +13,9 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from medground.dicom.grey import PRESETS
 from medground.dicom.image import open_image
-from medground.schema.errors import UsageError
+from medground.schema.errors import DecodeError, UsageError
 
 Make = Callable[..., bytes]
 
@@ -204,3 +205,55 @@ def test_blocks_do_not_show(make_file: Make) -> None:
     pixels[1400, 3] = 5000  # the largest value lies in the last block
     expected = pixels.astype(np.float64) - pixels.min()
     assert np.allclose(open_image(make_file(pixels)).display(), expected / expected.max(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint16, np.int16])
+@pytest.mark.parametrize("voi", ["window", "table", "none"])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_large_image_looks_like_its_rows(make_file: Make, kind: type, voi: str, photometric: str) -> None:
+    """Above 2**16 pixels each value is worked out once; a row at a time each pixel is: the pictures are the same."""
+    ends = np.iinfo(kind)
+    pixels = np.random.default_rng(6).integers(ends.min, ends.max, (300, 240), endpoint=True).astype(kind)
+    pixels[:, :2] = ends.min, ends.max  # so that a row alone fills the same range
+    elements: dict[str, Any] = {"RescaleSlope": 0.37, "RescaleIntercept": 11, "PhotometricInterpretation": photometric}
+    elements |= {"PixelPaddingValue": 7}
+    if voi == "window":
+        elements |= {"WindowCenter": 3, "WindowWidth": 40, "VOILUTFunction": "SIGMOID"}
+    if voi == "table":
+        elements |= {"VOILUTSequence": Sequence([_lut(10, 12, [n * n % 4096 for n in range(99)], "US")])}
+    whole = open_image(make_file(pixels, **elements)).display()
+    for row in (0, 17, 299):
+        alone = open_image(make_file(pixels[row : row + 1], **elements)).display()
+        assert np.array_equal(whole[row], alone[0])
+    assert (whole[pixels == 7] == 0).all()
+
+
+def test_presets_are_those_of_their_source() -> None:
+    """Radiopaedia, "Windowing (CT)": width and level."""
+    told = {
+        "brain": (80, 40),
+        "stroke": (40, 40),
+        "temporal_bone": (2800, 600),
+        "lung": (1500, -600),
+        "mediastinum": (350, 50),
+        "abdomen": (400, 50),
+        "liver": (150, 30),
+        "spine": (250, 50),
+        "bone": (1800, 400),
+    }
+    for name, (width, level) in told.items():
+        assert (PRESETS[name].width, PRESETS[name].centre) == (width, level), name
+    assert {"subdural", "soft_tissue", "angio"} == set(PRESETS) - set(told)
+    assert all(window.is_valid and window.function == "LINEAR" for window in PRESETS.values())
+
+
+def test_modality_values_of_a_table_and_of_no_colour(make_file: Make) -> None:
+    pixels = np.arange(16, dtype=np.uint16).reshape(4, 4)
+    item = _lut(0, 16, [n * n for n in range(16)], "US")
+    image = open_image(make_file(pixels, ModalityLUTSequence=Sequence([item])))
+    assert np.array_equal(image.modality_values(), pixels.astype(np.float32) ** 2)
+    out = np.zeros((4, 4), np.float32)
+    assert image.modality_values(out=out) is out
+    assert out[3, 3] == 225
+    with pytest.raises(DecodeError, match="colour"):
+        open_image(make_file(np.zeros((4, 4, 3), np.uint8))).modality_values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,15 @@ def _slice(number: int, z: float | None = None, **changes: Any) -> Instance:
 
 
 def _numbers(*members: Instance) -> list[int | None]:
-    return [instance.header.instance_number for instance in series_of(members).instances]
+    return [instance.header.instance_number for instance in series_of(members)[0].instances]
 
 
 def test_a_stack_is_sorted_by_position_and_not_by_number() -> None:
     members = [_slice(1, 30.0), _slice(2, 10.0), _slice(3, 20.0)]
     assert _numbers(*members) == [2, 3, 1]
-    assert series_of(members).is_volume
-    assert series_of(members).warnings == ()
+    (series,) = series_of(members)
+    assert series.is_volume
+    assert series.warnings == ()
 
 
 def test_position_is_taken_along_the_normal() -> None:
@@ -58,8 +60,9 @@ def test_position_is_taken_along_the_normal() -> None:
 def test_without_positions_the_instance_number_counts_then_the_order_given() -> None:
     members = [_slice(12), _slice(2), _slice(3, instance_number=None), _slice(4, instance_number=None)]
     assert _numbers(*members) == [2, 12, None, None]
-    assert [instance.source for instance in series_of(members).instances][2:] == ["3.dcm", "4.dcm"]
-    assert not series_of(members).is_volume
+    assert [instance.source for instance in series_of(members)[0].instances][2:] == ["3.dcm", "4.dcm"]
+    (series,) = series_of(members)
+    assert not series.is_volume
 
 
 @pytest.mark.parametrize(
@@ -73,28 +76,82 @@ def test_without_positions_the_instance_number_counts_then_the_order_given() -> 
     ],
 )
 def test_gaps(places: list[float], words: str | None) -> None:
-    series = series_of([_slice(number, float(z)) for number, z in enumerate(places)])
+    (series,) = series_of([_slice(number, float(z)) for number, z in enumerate(places)])
     assert series.is_volume
     assert (words is None) == (series.warnings == ())
     assert words is None or words in series.warnings[0]
 
 
 def test_what_makes_no_volume() -> None:
-    stack = [_slice(1, 0.0), _slice(2, 1.0)]
-    turned = _slice(3, 2.0, image_orientation=(0.0, 1.0, 0.0, 0.0, 0.0, -1.0))
-    assert "orientations" in series_of([*stack, turned]).warnings[0]
-    assert "sizes" in series_of([*stack, _slice(3, 2.0, rows=8)]).warnings[0]
     for members in (
-        [*stack, turned],
-        [*stack, _slice(3, 2.0, rows=8)],
-        [stack[0]],
+        [_slice(1, 0.0)],
         [_slice(1, 0.0), _slice(2, 0.0)],
+        [_slice(1, 0.0), _slice(2)],
+        [_slice(1, 0.0), _slice(2, 1.0, rows=8)],
+        [_slice(1, 0.0), _slice(2, 1.0, spacing_mm=(1.0, 1.1))],
+        [_slice(1, 0.0), _slice(2, 1.0, frame_of_reference_uid="1.9")],
         [_slice(1, 0.0, modality="DX"), _slice(2, 1.0, modality="DX")],
         [_slice(1, 0.0, frames=2), _slice(2, 1.0)],
         [_slice(1, 0.0, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), _slice(2, 1.0)],
-        [_slice(1, 0.0), _slice(2)],
     ):
-        assert not series_of(members).is_volume
+        (series,) = series_of(members)
+        assert not series.is_volume
+        assert len(series.instances) == len(members)
+        assert series.warnings == ()
+
+
+def test_localizers_and_strays_are_set_aside_from_a_stack() -> None:
+    scout = _slice(1, 5.0, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))
+    tall, placeless, many = _slice(4, 2.0, rows=8), _slice(5), _slice(6, 3.0, frames=3)
+    stack, rest = series_of([scout, _slice(3, 1.0), _slice(2, 0.0), tall, placeless, many])
+    assert [one.header.instance_number for one in stack.instances] == [2, 3]
+    assert [one.header.instance_number for one in rest.instances] == [1, 4, 5, 6]
+    assert (stack.is_volume, rest.is_volume) == (True, False)
+    assert stack.series_instance_uid == rest.series_instance_uid == "1.2"
+    assert stack.warnings == (
+        "1 localizers are set aside from the stack",
+        "3 images fit no stack and are set aside: each is read on its own",
+    )
+    assert rest.warnings == ()
+
+
+def test_mixed_orientations_are_stacks_of_their_own() -> None:
+    sagittal = {"image_orientation": (0.0, 1.0, 0.0, 0.0, 0.0, -1.0), "spacing_mm": (1.0, 1.0)}
+    members = [_slice(n, image_position_mm=(float(n), 0.0, 0.0), **sagittal) for n in (1, 2)]
+    members += [_slice(n, float(n)) for n in (3, 4, 5)]
+    axial, other = series_of(members)
+    assert [one.header.instance_number for one in axial.instances] == [3, 4, 5]
+    assert [one.header.instance_number for one in other.instances] == [2, 1]  # its normal is (-1, 0, 0)
+    assert axial.is_volume
+    assert other.is_volume
+    assert axial.warnings == (
+        "the series mixes 2 stacks of different orientations, sizes or frames of reference: each is read on its own",
+    )
+    assert other.warnings == ()
+
+
+def test_a_leaning_stack_is_said() -> None:
+    def leaning(shift: float) -> tuple[str, ...]:
+        members = [_slice(n, float(n), image_position_mm=(0.0, n * shift, float(n))) for n in range(11)]
+        return series_of(members)[0].warnings
+
+    assert leaning(0.04) == ()
+    assert leaning(0.3) == ("the stack leans by 3.0 pixels (gantry tilt): it is no cuboid",)
+
+
+def test_a_series_of_nothing_but_directions_costs_no_square() -> None:
+    turned = [
+        _slice(
+            n,
+            image_position_mm=(0.0, 0.0, 0.0),
+            image_orientation=(math.cos(n), math.sin(n), 0.0, -math.sin(n), math.cos(n), 0.0),
+            spacing_mm=(1.0, 1.0),
+        )
+        for n in range(300)
+    ]
+    (rest,) = series_of(turned)
+    assert len(rest.instances) == 300
+    assert not rest.is_volume
 
 
 def test_studies_and_series_are_told_apart() -> None:

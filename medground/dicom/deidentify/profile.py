@@ -11,7 +11,7 @@ import functools
 from enum import StrEnum
 from typing import Final
 
-from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector  # type: ignore[import-untyped]
+from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
 from pydicom.datadict import keyword_for_tag
 from pydicom.tag import BaseTag
 

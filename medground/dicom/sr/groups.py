@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.sr.coding import Code
 
 from medground.dicom.header import ImageHeader
-from medground.dicom.identifiers import uid_of
+from medground.dicom.identifiers import tracking_uid
 from medground.dicom.image import DicomImage
 from medground.dicom.sr import codes
 from medground.dicom.sr.items import (
@@ -77,11 +77,11 @@ def measurement_groups(
     groups = []
     for answer_number, answer in enumerate(study.answers, start=1):
         for number, finding in enumerate(answer.findings, start=1):
-            tracking_uid = uid_of("tracking", identity, answer.id, finding.id)
+            uid = tracking_uid(identity, answer.id, finding.id)
             for slice_number, where in _slices(finding):
                 header = _header(finding, where, images)
                 place = Place(answer_number, number, slice_number)
-                groups.append(_group(finding, where, header, model, place, tracking_uid))
+                groups.append(_group(finding, where, header, model, place, uid))
     return groups
 
 

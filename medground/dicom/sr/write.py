@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from pydicom import Dataset
-from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage
 
 from medground.dicom.boundary import typed_errors
+from medground.dicom.derived import check_images
 from medground.dicom.header import ImageHeader
-from medground.dicom.identifiers import uid_of
+from medground.dicom.identifiers import result_identity, uid_of
 from medground.dicom.image import DicomImage
 from medground.dicom.sr import codes
-from medground.dicom.sr.document import document_around, set_equipment
+from medground.dicom.sr.document import document_around
 from medground.dicom.sr.groups import measurement_groups
 from medground.dicom.sr.items import (
     CONTAINS,
@@ -30,7 +30,7 @@ from medground.dicom.sr.items import (
 )
 from medground.dicom.sr.record import to_items
 from medground.dicom.sr.review import Review, observer, verify
-from medground.schema.errors import UnreadableFileError, UsageError
+from medground.schema.errors import UnreadableFileError
 from medground.schema.result import SCHEMA_VERSION, ModelInfo, Settings, StudyResult
 
 
@@ -75,35 +75,19 @@ def write_sr(
             box that DICOM cannot hold, or a review of another study.
         UnreadableFileError: patient or study elements that no report can be written with.
     """
-    _check(study, images)
-    questions = sorted(answer.query for answer in study.answers)
-    identity = json.dumps([sorted(images), questions, model.sha256, settings.model_dump(mode="json")])
+    check_images(study, images, "structured report")
+    identity = result_identity(study, model, settings, images)
     with typed_errors(UnreadableFileError, "the report cannot be written from the header of its images"):
         root = _root(study, model, settings, images, identity, review)
         instance = uid_of("report", kind, identity)
         if review:
             reviewed = (study.model_dump_json(), model.model_dump_json(), settings.model_dump_json())
             instance = uid_of("review", kind, *review.identity, *reviewed)
-        document = document_around(root, _SOP_CLASSES[kind], (uid_of("series", identity), instance), images)
-        set_equipment(document, model, settings)
+        uids = (uid_of("series", identity), instance)
+        document = document_around(root, _SOP_CLASSES[kind], uids, images, model, settings)
         if review:
             verify(document, review)
     return document
-
-
-def _check(study: StudyResult, images: Mapping[str, DicomImage]) -> None:
-    if study.study_instance_uid is None or not images:
-        raise UsageError("a structured report needs a DICOM study: ask for json and png for a plain picture")
-    for uid, image in images.items():
-        header = image.header
-        uids = (header.sop_class_uid, header.sop_instance_uid, header.series_instance_uid, header.study_instance_uid)
-        if header.sop_instance_uid != uid or not all(UID(one).is_valid for one in uids):
-            raise UsageError(
-                "an image without valid SOP class, instance, series and study UIDs cannot be referred to "
-                f"({uid or 'none'})"
-            )
-        if header.study_instance_uid != study.study_instance_uid:
-            raise UsageError(f"instance {uid} is not of study {study.study_instance_uid}")
 
 
 def _root(

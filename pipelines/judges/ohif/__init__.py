@@ -1,0 +1,1 @@
+"""The adapter that OHIF hydrates structured reports with, run without a browser."""
