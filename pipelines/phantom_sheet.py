@@ -1,4 +1,4 @@
-"""Write the phantom's contact sheet and how far its statistics lie from those of real chest films.
+"""Write the phantom's contact sheets and how far its statistics lie from those of real chest films.
 
 Usage: python -m pipelines.phantom_sheet --out docs/phantom --real ../shared/data/cxr/unlabelled
 """
@@ -15,7 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 from scipy import ndimage
 
+from medground.data.phantom.chest_ct import nodule_ct
 from medground.data.phantom.chest_radiograph import PhantomImage, chest_radiograph
+from medground.data.phantom.ct_truth import slice_records
+from medground.data.phantom.findings import DRAWABLE, DRAWN_BY_DEFAULT
+from medground.dicom.grey import preset_window
 
 _SIZE: Final = 512
 _FILMS: Final = 48
@@ -143,13 +147,37 @@ def contact_sheet(images: Sequence[PhantomImage]) -> Image.Image:
             colour = _GREYS + number % len(_COLOURS)
             box = [value * _TILE / image.pixels.shape[0] for value in region.box.xyxy_px]
             pen.rectangle(box, outline=colour, width=2)
-            pen.text((box[0] + 3, box[1] + 1), region.concept.replace("_", " "), fill=colour, font=font)
+            top = box[1] - 15 if box[1] >= 15 else box[1] + 1  # the label hides nothing where it fits above
+            pen.text((box[0] + 3, top), region.concept.replace("_", " "), fill=colour, font=font)
         sheet.paste(Image.fromarray(np.asarray(tile), "P"), (place % _COLUMNS * _TILE, place // _COLUMNS * _TILE))
     return sheet
 
 
+def later_findings() -> list[PhantomImage]:
+    """Two films of each finding that is drawn only where it is asked for."""
+    names = [name for name in DRAWABLE if name not in DRAWN_BY_DEFAULT]
+    return [
+        chest_radiograph(_FIRST_SEED + 100 * place + film, size_px=_SIZE, findings=[name])
+        for place, name in enumerate(names)
+        for film in range(2)
+    ]
+
+
+def nodule_slices() -> list[PhantomImage]:
+    """Twelve slices in the lung window, each through the middle of a nodule of another patient."""
+    shown = []
+    for seed in range(_FIRST_SEED, _FIRST_SEED + _COLUMNS * _ROWS):
+        volume = nodule_ct(seed, slices=48)
+        voxels = volume.regions3d[0].voxels
+        number = max(voxels, key=lambda n: voxels[n])
+        grey = preset_window("lung").apply(volume.hu[number].astype(np.float64)).astype(np.float32)
+        regions = slice_records(volume)[number].regions
+        shown.append(PhantomImage(grey, volume.spacing_mm[1:], regions, seed))
+    return shown
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write `contact_sheet.png` and `realism.md`.
+    """Write `contact_sheet.png`, `later_findings.png`, `ct_nodules.png` and `realism.md`.
 
     Args:
         argv: command line without the program; None takes the process's own.
@@ -157,18 +185,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code 0.
     """
-    parser = argparse.ArgumentParser(description="Contact sheet and realism table of the phantom.")
+    parser = argparse.ArgumentParser(description="Contact sheets and realism table of the phantom.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--real", type=Path, help="folder of real chest films (JPEG or PNG); left out if absent")
     parser.add_argument("--films", type=int, default=_FILMS, help="phantoms to measure")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
     images = [chest_radiograph(_FIRST_SEED + i, size_px=_SIZE) for i in range(options.films)]
-    contact_sheet(images).save(options.out / "contact_sheet.png", optimize=True)
+    sheets = {"contact_sheet": images, "later_findings": later_findings(), "ct_nodules": nodule_slices()}
+    for name, films in sheets.items():
+        contact_sheet(films).save(options.out / f"{name}.png", optimize=True)
     real = _real_films(options.real) if options.real and options.real.is_dir() else []
     page = realism_table([image.pixels for image in images], real)
     (options.out / "realism.md").write_text(page, encoding="utf-8")
-    print(f"wrote {options.out / 'contact_sheet.png'} and {options.out / 'realism.md'}")
+    print(f"wrote {', '.join(f'{name}.png' for name in sheets)} and realism.md to {options.out}")
     return 0
 
 

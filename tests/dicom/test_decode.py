@@ -197,8 +197,6 @@ def test_garbage_in_a_frame_is_a_decode_error(make_dataset: Any, write_bytes: An
 def test_one_bit_frames_that_end_within_a_byte(
     make_dataset: Callable[..., Dataset], write_bytes: Callable[..., bytes]
 ) -> None:
-    make_dataset: Callable[..., Dataset], write_bytes: Callable[..., bytes]
-) -> None:
     frames = np.random.default_rng(3).integers(0, 2, (3, 5, 7)).astype(np.uint8)  # 35 bits a frame
     dataset = make_dataset(frames, frames=3)
     dataset.BitsAllocated = dataset.BitsStored = 1

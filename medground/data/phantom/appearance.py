@@ -93,6 +93,37 @@ _ODDS: Final[dict[str, tuple[dict[str, float], dict[str, float], dict[str, float
         {"heterogeneous": 1},
     ),
     "emphysema": ({"diffuse": 1}, {"ill-defined": 1}, {"lucent": 1}, {"heterogeneous": 0.5, "homogeneous": 0.5}),
+    "fibrosis": (
+        {"band-like": 0.5, "irregular": 0.5},
+        {"well-defined": 0.3, "ill-defined": 0.7},
+        {"faint": 0.4, "moderate": 0.4, "dense": 0.2},
+        {"heterogeneous": 1},
+    ),
+    "pleural_thickening": (
+        {"band-like": 0.8, "crescent-shaped": 0.2},
+        {"well-defined": 0.6, "ill-defined": 0.4},
+        {"faint": 0.3, "moderate": 0.4, "dense": 0.3},
+        {"homogeneous": 1},
+    ),
+    "cavitary_tuberculosis": (
+        {"irregular": 1},
+        {"ill-defined": 1},
+        {"faint": 0.3, "moderate": 0.4, "dense": 0.3},
+        {"cavitated": 1},
+    ),
+    "miliary_pattern": (
+        {"diffuse": 1},
+        {"well-defined": 0.6, "ill-defined": 0.4},
+        {"faint": 0.4, "moderate": 0.4, "dense": 0.2},
+        {"homogeneous": 1},
+    ),
+    "pneumoperitoneum": ({"crescent-shaped": 1}, {"well-defined": 1}, {"lucent": 1}, {"homogeneous": 1}),
+    "rib_metastasis": (
+        {"oval": 0.6, "irregular": 0.4},
+        {"well-defined": 0.5, "ill-defined": 0.5},
+        {"lucent": 0.5, "dense": 0.5},
+        {"heterogeneous": 1},
+    ),
 }
 
 

@@ -31,6 +31,8 @@ class Chest:
         heart: the heart's thickness as a share of its depth.
         markings: what vessels and interstitium add within the lungs.
         rest: everything but lungs and ribs.
+        ribs: none of them broken.
+        rib_seed: of their stream, to draw them again broken.
     """
 
     anatomy: Anatomy
@@ -39,6 +41,8 @@ class Chest:
     heart: Array
     markings: Array
     rest: Array
+    ribs: Array
+    rib_seed: tuple[int, int]
 
     def from_middle(self) -> Array:
         """Signed distance of each pixel from the midline, cm."""
@@ -96,7 +100,13 @@ class Lesion:
         return {LEFT: Side.LEFT, RIGHT: Side.RIGHT, 0: Side.BILATERAL}[self.side]
 
 
-def render_chest(anatomy: Anatomy, grid: Grid, streams: list[np.random.Generator], sparse: dict[int, float]) -> Chest:
+def render_chest(
+    anatomy: Anatomy,
+    grid: Grid,
+    streams: list[np.random.Generator],
+    sparse: dict[int, float],
+    rib_seed: tuple[int, int],
+) -> Chest:
     """Render the layers of one patient.
 
     Args:
@@ -104,9 +114,10 @@ def render_chest(anatomy: Anatomy, grid: Grid, streams: list[np.random.Generator
         grid: the film.
         streams: four streams: body, girdle and spine, vessels, fine texture.
         sparse: share of markings left per side, where a lung has lost some.
+        rib_seed: of the ribs' stream.
 
     Returns:
-        The layers; ribs are drawn once it is known which are broken.
+        The layers.
     """
     coarse = grid.coarser(_COARSE)
     air, heart = lung_air(anatomy, grid)
@@ -115,30 +126,45 @@ def render_chest(anatomy: Anatomy, grid: Grid, streams: list[np.random.Generator
     bones = resized(shoulder_girdle(anatomy, half, streams[1]) + spine(anatomy, half, streams[1]), grid.size_px)
     grain = texture(grid, streams[3])
     fineness = 0.013 * anatomy.markings * streams[3].uniform(0.5, 1.4)
-    rest = body + bones * (1 + np.float32(0.07) * grain.T) - airways(anatomy, grid)
-    tree = vessels(anatomy, grid, streams[2]) * np.minimum(air / 5, 1)
-    markings = np.float32(1.25 * anatomy.markings) * tree + np.float32(fineness) * grain * air
-    rest = rest + np.float32(streams[3].uniform(0.06, 0.16)) * grain[::-1, ::-1] * np.minimum(body / 10, 1)
+    rest = np.ascontiguousarray(grain.T)
+    rest *= np.float32(0.07)
+    rest += 1
+    rest *= bones
+    rest += body
+    rows, columns, inner_air = airways(anatomy, grid)
+    rest[rows, columns] -= inner_air
+    tree = vessels(anatomy, grid, streams[2])
+    tree *= np.minimum(air / 5, 1)
+    tree *= np.float32(1.25 * anatomy.markings)
+    markings = np.float32(fineness) * grain
+    markings *= air
+    markings += tree
+    speckle = np.float32(streams[3].uniform(0.06, 0.16)) * np.ascontiguousarray(grain[::-1, ::-1])
+    speckle *= np.minimum(body / 10, 1)
+    rest += speckle
     left = grid.x > anatomy.middle_x(grid.y)
     for side, share in sparse.items():
         markings = np.where(left == (side == LEFT), np.float32(share) * markings, markings)
-    return Chest(anatomy, grid, air, heart, markings.astype(np.float32), rest)
+    unbroken = ribs(anatomy, grid, np.random.default_rng(rib_seed))
+    return Chest(anatomy, grid, air, heart, markings, rest, unbroken, rib_seed)
 
 
-def total_thickness(chest: Chest, lesions: list[Lesion], rng: np.random.Generator) -> Array:
+def total_thickness(chest: Chest, lesions: list[Lesion]) -> Array:
     """Everything in the ray, cm of water.
 
     Args:
         chest: the patient.
         lesions: what is wrong with them.
-        rng: the ribs' stream.
 
     Returns:
         (rows, columns).
     """
     breaks = tuple(lesion.broken for lesion in lesions if lesion.broken)
-    total = chest.rest + chest.markings - (1 - LUNG_DENSITY) * chest.air + ribs(chest.anatomy, chest.grid, rng, breaks)
+    bones = ribs(chest.anatomy, chest.grid, np.random.default_rng(chest.rib_seed), breaks) if breaks else chest.ribs
+    total = chest.rest + chest.markings
+    total -= (1 - LUNG_DENSITY) * chest.air
+    total += bones
     for lesion in lesions:
         if lesion.added is not None:
             total[lesion.rows, lesion.columns] += lesion.added
-    return total.astype(np.float32)
+    return total

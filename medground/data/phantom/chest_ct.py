@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from medground.data.phantom.anatomy import LEFT, RIGHT
-from medground.data.phantom.ct_anatomy import HEIGHT_CM, CtPatient, draw_patient, tissue
+from medground.data.phantom.ct_anatomy import CtPatient, draw_patient
 from medground.data.phantom.ct_lesions import CtLesion, draw_ct_lesion
-from medground.data.phantom.grid import Array, Grid
-from medground.schema.anatomy import Side, Zone
-from medground.schema.box import Box
+from medground.data.phantom.ct_nodules import draw_nodules
+from medground.data.phantom.ct_volume import (
+    PhantomVolume,
+    VolumeRegion,
+    box_of,
+    render_slice,
+    render_volume,
+    slice_levels,
+    spacing_of,
+    zone_of,
+)
+from medground.data.phantom.grid import Grid
 from medground.schema.errors import UsageError
 from medground.schema.record import Region
 
@@ -28,33 +35,6 @@ CT_FINDINGS: Final[dict[str, float]] = {
 }
 _AT_MOST: Final = {"pleural_effusion": 2, "pneumothorax": 2}
 _LEAST_PX = 6
-
-
-@dataclass(frozen=True)
-class VolumeRegion:
-    """A lesion through the volume; `boxes` maps each 0-based slice that shows it to its box."""
-
-    concept: str
-    boxes: dict[int, Box]
-    side: Side
-    appearance: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PhantomVolume:
-    """One synthetic volume.
-
-    Attributes:
-        hu: (slices, rows, columns), Hounsfield units; slice 0 is the lowest, columns run to the patient's left.
-        spacing_mm: between slices, rows and columns.
-        regions3d: the lesions, in the order of the findings.
-        seed: what it was made from.
-    """
-
-    hu: NDArray[np.int16]
-    spacing_mm: tuple[float, float, float]
-    regions3d: tuple[VolumeRegion, ...]
-    seed: int
 
 
 def chest_ct(
@@ -77,21 +57,66 @@ def chest_ct(
     if slices < 8:
         raise UsageError(f"slices is {slices}: a phantom volume needs at least 8")
     patient, grid, lesions = _start(seed, size_px, findings, None)
-    levels = np.linspace(-0.06, 1.04, slices)
-    volume = np.empty((slices, size_px, size_px), np.int16)
-    boxes: list[dict[int, Box]] = [{} for _ in lesions]
-    for number, level in enumerate(levels.tolist()):
-        volume[number], masks = _slice(np.random.default_rng([seed, 1000 + number]), level, patient, grid, lesions)
-        for found, mask in zip(boxes, masks, strict=True):
-            if mask.sum() >= _LEAST_PX:
-                found[number] = _box(mask)
-    volume.flags.writeable = False
+    hu, traces = render_volume(seed, patient, grid, lesions, slice_levels(slices), _LEAST_PX)
     regions = tuple(
-        VolumeRegion(lesion.concept, found, lesion.patient_side, lesion.look.words)
-        for lesion, found in zip(lesions, boxes, strict=True)
+        VolumeRegion(
+            lesion.concept,
+            trace.boxes,
+            lesion.patient_side,
+            lesion.look.words,
+            f"{seed}-{place + 1}",
+            trace.voxels,
+            trace.touched,
+        )
+        for place, (lesion, trace) in enumerate(zip(lesions, traces, strict=True))
     )
-    step = 10 * HEIGHT_CM * 1.1 / (slices - 1)
-    return PhantomVolume(volume, (step, 10 * grid.px_cm, 10 * grid.px_cm), regions, seed)
+    return PhantomVolume(hu, spacing_of(grid, slices), regions, seed)
+
+
+def nodule_ct(
+    seed: int,
+    *,
+    size_px: int = 256,
+    slices: int = 96,
+    count: int | None = None,
+    diameters_mm: tuple[float, ...] = (),
+) -> PhantomVolume:
+    """Make one chest CT with nodules of known diameter, free, on a vessel or on the pleura.
+
+    Args:
+        seed: non-negative.
+        size_px: rows and columns, at least 192, or the smallest nodules would be lost between pixels.
+        slices: at least 8, from just below the lung bases to above the apices.
+        count: number of nodules; None draws one to six.
+        diameters_mm: of the first ones, 3 to 30.
+
+    Returns:
+        The volume; each region carries its nodule.
+
+    Raises:
+        UsageError: on a size or count too small, a diameter that is no nodule's, or no room.
+    """
+    if slices < 8 or size_px < 192:
+        raise UsageError(f"{slices} slices of {size_px} pixels: a volume of nodules needs at least 8 of 192")
+    rng = np.random.default_rng([seed, 52])
+    patient, grid, _ = _start(seed, size_px, [], None)
+    wanted = max(int(rng.integers(1, 7)), len(diameters_mm)) if count is None else count
+    nodules = draw_nodules(patient, slice_levels(slices), wanted, rng, diameters_mm)
+    hu, traces = render_volume(seed, patient, grid, nodules, slice_levels(slices), 1)
+    regions = tuple(
+        VolumeRegion(
+            "nodule",
+            trace.boxes,
+            nodule.patient_side,
+            nodule.words,
+            f"{seed}-{place + 1}",
+            trace.voxels,
+            trace.touched,
+            nodule,
+        )
+        for place, (nodule, trace) in enumerate(zip(nodules, traces, strict=True))
+    )
+    return PhantomVolume(hu, spacing_of(grid, slices), regions, seed)
 
 
 def chest_ct_slice(
@@ -113,18 +138,17 @@ def chest_ct_slice(
     """
     level = float(np.random.default_rng([seed, 5]).uniform(0.28, 0.82))
     patient, grid, lesions = _start(seed, size_px, findings, level)
-    hu, masks = _slice(np.random.default_rng([seed, 999]), level, patient, grid, lesions)
-    zone = (Zone.LOWER, Zone.MIDDLE, Zone.UPPER)[min(int(level * 3), 2)]
+    hu, shares = render_slice(np.random.default_rng([seed, 999]), level, patient, grid, lesions)
     regions = tuple(
         Region(
             concept=lesion.concept,
-            box=_box(mask),
+            box=box_of(share > 0.5),
             source="phantom",
             side=lesion.patient_side,
-            zone=zone,
+            zone=zone_of(level),
             appearance=lesion.look.words,
         )
-        for lesion, mask in zip(lesions, masks, strict=True)
+        for lesion, share in zip(lesions, shares, strict=True)
     )
     return hu, regions
 
@@ -140,7 +164,9 @@ def _start(
         if name not in CT_FINDINGS:
             raise UsageError(f"the phantom CT has no finding {name!r}; it has {', '.join(CT_FINDINGS)}")
         if names.count(name) > _AT_MOST.get(name, 20):
-            raise UsageError(f"{names.count(name)} x {name} asked for: a patient can have at most {_AT_MOST[name]}")
+            raise UsageError(
+                f"{names.count(name)} x {name} asked for: a patient can have at most {_AT_MOST.get(name, 20)}"
+            )
     rng = np.random.default_rng([seed, 51])
     patient = draw_patient(rng)
     grid = Grid(size_px, (2 * patient.half_width + rng.uniform(2, 6)) / size_px)
@@ -162,24 +188,3 @@ def _draw_findings(rng: np.random.Generator) -> list[str]:
     kinds = int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
     chosen = [list(CT_FINDINGS)[i] for i in rng.choice(len(odds), size=kinds, replace=False, p=odds / odds.sum())]
     return [*chosen, "nodule"] if "nodule" in chosen and rng.random() < 0.3 else chosen
-
-
-def _slice(
-    rng: np.random.Generator, level: float, patient: CtPatient, grid: Grid, lesions: list[CtLesion]
-) -> tuple[NDArray[np.int16], list[NDArray[np.bool_]]]:
-    """Render one slice with lesions, blur and noise; the masks are where a lesion fills half a pixel."""
-    hu, lungs = tissue(patient, level, grid, rng)
-    masks = []
-    for lesion in lesions:
-        share = lesion.share(patient, level, grid, lungs)
-        hu = hu + (np.float32(lesion.hu) - hu) * share
-        masks.append(share > 0.5)
-    hu = ndimage.gaussian_filter(hu, rng.uniform(0.45, 0.75), truncate=2.5)
-    noise: Array = ndimage.gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), 0.7, truncate=2.5)
-    hu = hu + np.float32(rng.uniform(15, 50)) * noise
-    return np.clip(np.round(hu), -1024, 3071).astype(np.int16), masks
-
-
-def _box(mask: NDArray[np.bool_]) -> Box:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return Box(x1=float(columns[0]), y1=float(rows[0]), x2=float(columns[-1] + 1), y2=float(rows[-1] + 1))

@@ -16,8 +16,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from medground.data.phantom.chest_ct import PhantomVolume
 from medground.data.phantom.chest_radiograph import PhantomImage
+from medground.data.phantom.ct_volume import PhantomVolume
 
 Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
 _DATE: Final = "20250101"

@@ -38,6 +38,11 @@ class Grid:
         """The same film with pixels `factor` times as large."""
         return Grid(self.size_px // factor, self.px_cm * self.size_px / (self.size_px // factor))
 
+    def columns(self, low_cm: float, high_cm: float) -> slice:
+        """Columns whose centres may lie between two distances from the middle."""
+        edges = np.clip(np.array([low_cm, high_cm]) / self.px_cm + self.size_px / 2, 0, self.size_px)
+        return slice(int(np.floor(edges[0])), int(np.ceil(edges[1])))
+
     def window(self, x_cm: float, y_cm: float, half_x_cm: float, half_y_cm: float) -> tuple[slice, slice]:
         """Rows and columns within a rectangle about a point, cut at the film's edge (never empty)."""
         column, row = x_cm / self.px_cm + self.size_px / 2, y_cm / self.px_cm
@@ -64,12 +69,17 @@ def resized(values: Array, size_px: int) -> Array:
 def smoothstep(values: Array) -> Array:
     """Rise from 0 at 0 to 1 at 1 with level ends."""
     t = np.clip(values, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+    fall = t * -2
+    fall += 3
+    t *= t
+    t *= fall
+    return np.asarray(t, np.float32)
 
 
 def chord(distance: Array) -> Array:
     """Thickness of a unit ball along the ray at `distance` from its centre: 1 in the middle, 0 from 1 on."""
-    return np.asarray(np.sqrt(np.maximum(1 - distance * distance, 0)), np.float32)
+    left = 1 - distance * distance
+    return np.asarray(np.sqrt(np.maximum(left, 0)), np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, size_px: int) -> Array:

@@ -56,7 +56,7 @@ def find_place(chest: Chest, side: int, margin_cm: float, taken: list[Lesion], r
         pick = int(rng.integers(len(rows)))
         px = float(x[rows[pick], columns[pick]] + rng.uniform(-0.3, 0.3))
         py = float(y[rows[pick], columns[pick]] + rng.uniform(-0.3, 0.3))
-        gap = min((_gap(chest, other, px, py, margin_cm) for other in taken), default=np.inf)
+        gap = min((gap_cm(chest, other, px, py, margin_cm) for other in taken), default=np.inf)
         if gap > best_gap:
             best, best_gap = (px, py), gap
         if gap > 0:
@@ -64,9 +64,9 @@ def find_place(chest: Chest, side: int, margin_cm: float, taken: list[Lesion], r
     return best
 
 
-def _gap(chest: Chest, other: Lesion, x: float, y: float, margin: float) -> float:
+def gap_cm(chest: Chest, other: Lesion, x: float, y: float, margin: float) -> float:
     """Distance from a disc to another lesion's box, cm; negative where they meet. Heart and whole lungs don't count."""
-    if other.concept in ("cardiomegaly", "emphysema", "diffuse_nodules"):
+    if other.concept in ("cardiomegaly", "emphysema", "diffuse_nodules", "miliary_pattern"):
         return np.inf
     grid, box = chest.grid, other.box
     half = grid.size_px / 2
@@ -79,7 +79,7 @@ def _side(rng: Rng) -> int:
     return LEFT if rng.random() < 0.5 else RIGHT
 
 
-def _radius_field(dx: Array, dy: Array, radius: float, shape: str, rng: Rng) -> Array:
+def radius_field(dx: Array, dy: Array, radius: float, shape: str, rng: Rng) -> Array:
     """Distance from the lesion's centre in units of its radius towards that direction; 1 on the outline."""
     stretch = {"round": 1.0, "oval": rng.uniform(1.25, 1.7)}.get(shape, rng.uniform(1.0, 1.35))
     turn = rng.uniform(0, np.pi)
@@ -93,7 +93,7 @@ def _radius_field(dx: Array, dy: Array, radius: float, shape: str, rng: Rng) -> 
     return np.asarray(r, np.float32)
 
 
-def _profile(r: Array, margin: str, radius: float) -> tuple[Array, NDArray[np.bool_]]:
+def profile(r: Array, margin: str, radius: float) -> tuple[Array, NDArray[np.bool_]]:
     """Thickness 0..1 and visible extent of a solid lesion with that margin."""
     if margin == "well-defined":
         edge = np.maximum(0.1 / radius, 0.03)
@@ -128,18 +128,18 @@ def round_lesion(concept: str, chest: Chest, look: Appearance, taken: list[Lesio
     x, y = find_place(chest, side, radius, taken, rng)
     peak = rng.uniform(*_ADDED_CM[concept][look.density])
     rows, columns, dx, dy = _window(chest, x, y, radius)
-    r = _radius_field(dx, dy, radius, look.shape, rng)
-    thickness, support = _profile(r, look.margin, radius)
+    r = radius_field(dx, dy, radius, look.shape, rng)
+    thickness, support = profile(r, look.margin, radius)
     if look.texture == "heterogeneous":
         lumps = smooth_noise(rng, 5, max(r.shape))[: r.shape[0], : r.shape[1]]
         thickness = thickness * np.clip(1 + 0.38 * lumps, 0.25, 1.6)
     if look.texture == "cavitated":
-        thickness = _hollow(thickness, r, dy, radius, rng)
+        thickness = hollow(thickness, r, dy, radius, rng)
     support = support | (r == r.min())  # smaller than a pixel of a small film, it is still somewhere
     return Lesion(concept, look, side, rows, columns, np.float32(peak) * thickness, support)
 
 
-def _hollow(thickness: Array, r: Array, dy: Array, radius: float, rng: Rng) -> Array:
+def hollow(thickness: Array, r: Array, dy: Array, radius: float, rng: Rng) -> Array:
     """Take out the middle, leaving a wall and sometimes a fluid level."""
     wall = rng.uniform(0.14, 0.38)
     hole = smoothstep((1 - wall - r) / np.float32(max(0.12 / radius, 0.06)))
@@ -164,7 +164,7 @@ def fracture(chest: Chest, look: Appearance, taken: list[Lesion], rng: Rng) -> L
         side = _side(rng)
         x, y = rib_path(chest.anatomy, side, int(rng.integers(2, 9)), rng.uniform(0.5, 0.92))
         inside = abs(x) < chest.grid.x[0, -1] - 1.5 and y < chest.grid.y[-1, 0] - 1.5
-        if inside and all(_gap(chest, other, x, y, 1.0) > 0 for other in taken if other.concept == "fracture"):
+        if inside and all(gap_cm(chest, other, x, y, 1.0) > 0 for other in taken if other.concept == "fracture"):
             break
     callus = rng.uniform(0.9, 1.4) if look.density == "dense" else rng.uniform(0.45, 0.75)
     blur = 0.35 if look.margin == "well-defined" else 1.0

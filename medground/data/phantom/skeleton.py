@@ -50,7 +50,7 @@ def _tube_table(heights: Array, widths: Array, density: Array) -> Array:
 
 def _look_up(table: Array, coordinate: Array) -> Array:
     index = ((coordinate + 10) * _STEPS_PER_CM).astype(np.int32)
-    return table[np.clip(index, 0, len(table) - 1)]
+    return np.asarray(table.take(index, mode="clip"))
 
 
 def rib_path(anatomy: Anatomy, side: int, rib: int, t: float) -> tuple[float, float]:

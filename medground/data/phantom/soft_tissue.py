@@ -92,23 +92,38 @@ def lung_air(anatomy: Anatomy, grid: Grid) -> tuple[Array, Array]:
         heart: (rows, columns), the heart's thickness as a share of its depth.
     """
     y = grid.y
-    x = grid.x - anatomy.middle_x(y)
-    away = np.abs(x)
-    is_left = x > 0
-    air = np.zeros_like(x)
+    middle = anatomy.middle_x(y)
+    air = np.zeros((grid.size_px, grid.size_px), np.float32)
     for side in (RIGHT, LEFT):
         lung = anatomy.lung(side)
+        half = grid.columns(float(middle.min()), np.inf) if side == LEFT else grid.columns(-np.inf, float(middle.max()))
+        x = grid.x[:, half] - middle
+        away = np.abs(x)
         inside = anatomy.lateral_x(side, y) - away
         outer = chord(np.maximum(1 - np.maximum(inside, 0) / (0.62 * lung.half_width), 0))
         medial = away - anatomy.medial_x(side, y)
         inner = smoothstep((medial + 0.35) / 1.1) * (0.7 + 0.3 * np.clip(medial / 4, 0, 1))
-        dome = anatomy.dome_y(side, np.abs(grid.x - anatomy.middle_x(column(lung.dome_y))))
+        dome = anatomy.dome_y(side, np.abs(grid.x[:, half] - anatomy.middle_x(column(lung.dome_y))))
         above = dome - y
         floor = 0.86 * smoothstep(above / 0.18) + 0.14 * smoothstep((above + 3.5) / 4)
         height = 0.5 + 0.5 * smoothstep((y - lung.apex_y) / 9)
         part = np.float32(lung.depth) * outer * inner * floor * height
-        air = np.where(is_left == (side == LEFT), part, air)
-    heart = heart_shape(anatomy.heart, x, y)
+        np.copyto(air[:, half], part, where=(x > 0) == (side == LEFT))
+    heart = np.zeros_like(air)
+    window = _heart_window(anatomy, grid)
+    heart[window] = heart_shape(anatomy.heart, (grid.x[:, window[1]] - middle[window[0]]), y[window[0]])
     depth = np.float32(0.9 * anatomy.left.depth)
-    left_over = np.maximum(air - depth * heart, np.minimum(air, 2.2))
-    return left_over.astype(np.float32), heart
+    air[window] = np.maximum(air[window] - depth * heart[window], np.minimum(air[window], 2.2))
+    return air, heart
+
+
+def _heart_window(anatomy: Anatomy, grid: Grid) -> tuple[slice, slice]:
+    """Rows and columns that hold the whole heart, which is empty outside."""
+    heart, middle = anatomy.heart, anatomy.middle_x(grid.y)
+    reach_x = float(np.hypot(heart.long * np.cos(heart.tilt), heart.short * np.sin(heart.tilt)))
+    reach_y = float(np.hypot(heart.long * np.sin(heart.tilt), heart.short * np.cos(heart.tilt)))
+    low = min(heart.x - reach_x, heart.atrium_x - heart.atrium_a) + float(middle.min())
+    high = max(heart.x + reach_x, heart.atrium_x + heart.atrium_a) + float(middle.max())
+    top = min(heart.y - reach_y, heart.atrium_y - heart.atrium_b)
+    bottom = max(heart.y + reach_y, heart.atrium_y + heart.atrium_b)
+    return grid.window((low + high) / 2, (top + bottom) / 2, (high - low) / 2 + 0.1, (bottom - top) / 2 + 0.1)

@@ -93,13 +93,16 @@ def texture(grid: Grid, rng: np.random.Generator) -> Array:
     return total
 
 
-def airways(anatomy: Anatomy, grid: Grid) -> Array:
-    """Air in trachea and main bronchi, cm."""
-    y = grid.y
-    x = grid.x - anatomy.middle_x(y)
+def airways(anatomy: Anatomy, grid: Grid) -> tuple[slice, slice, Array]:
+    """Air in trachea and main bronchi, cm, with the rows and columns that hold it."""
     carina = anatomy.knob_y + 2.6
+    reach = 5.2 + float(np.abs(anatomy.middle_x(grid.y)).max())
+    rows, columns = grid.window(0, 0, reach, carina + 3.3)
+    y = grid.y[rows]
+    x = grid.x[:, columns] - anatomy.middle_x(y)
     trachea = 1.5 * chord((x + 0.25 * smoothstep((y - carina + 8) / 8)) / 0.85) * smoothstep((carina + 0.4 - y) / 0.6)
     below = y - carina
     right = chord((x + 0.55 + 0.75 * below) / 0.75) * smoothstep((3.2 - below) / 1.2)
     left = chord((x - 0.4 - 1.15 * below) / 0.85) * smoothstep((3.2 - below) / 1.2)
-    return np.asarray(trachea + 1.1 * np.maximum(right, left) * smoothstep((below + 0.3) / 0.5), np.float32)
+    air = trachea + 1.1 * np.maximum(right, left) * smoothstep((below + 0.3) / 0.5)
+    return rows, columns, np.asarray(air, np.float32)

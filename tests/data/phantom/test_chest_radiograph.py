@@ -5,32 +5,16 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.data.phantom.chest_radiograph import RADIOGRAPH_FINDINGS, PhantomImage, chest_radiograph, to_record
 from medground.schema.anatomy import Domain, Side
-from medground.schema.box import Box
 from medground.schema.errors import UsageError
+from tests.data.phantom.film_change import SIZE, changed, extent, share_within
 
-SIZE = 256
 ADDED = tuple(name for name in RADIOGRAPH_FINDINGS if name not in ("cardiomegaly", "emphysema"))
-
-
-def changed(seed: int, finding: str, size_px: int = SIZE) -> tuple[NDArray[np.float32], PhantomImage]:
-    """What a finding changes on the film of one patient."""
-    normal = chest_radiograph(seed, size_px=size_px, findings=[])
-    sick = chest_radiograph(seed, size_px=size_px, findings=[finding])
-    return np.asarray(ndimage.uniform_filter(sick.pixels - normal.pixels, 3)), sick
-
-
-def extent(difference: NDArray[np.float32]) -> Box:
-    """Bounding box of where a film changed by more than a quarter of the typical change."""
-    size = np.abs(difference)
-    mask = size > 0.25 * np.percentile(size[size > 0.05 * size.max()], 95)
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return Box(x1=columns[0], y1=rows[0], x2=columns[-1] + 1, y2=rows[-1] + 1)
+DRAWN = {5_000_000: ["consolidation"], 5_000_001: ["nodule", "atelectasis", "consolidation"]}
+CORNER = [[0.39271, 0.4422, 0.4906], [0.34725, 0.39024, 0.47579], [0.38304, 0.45433, 0.52711]]
 
 
 def test_same_seed_gives_the_same_bytes_on_any_thread() -> None:
@@ -71,12 +55,12 @@ def test_every_requested_finding_is_there_over_fifty_seeds() -> None:
 
 
 def test_drawn_findings_cover_every_class_and_leave_some_films_normal() -> None:
-    films = [chest_radiograph(seed, size_px=64) for seed in range(400)]
+    films = [chest_radiograph(seed, size_px=64) for seed in range(200)]
     counts = Counter(region.concept for film in films for region in film.regions)
     normal = sum(not film.regions for film in films) / len(films)
-    assert 0.1 < normal < 0.2
+    assert 0.08 < normal < 0.22
     assert set(counts) == set(RADIOGRAPH_FINDINGS)
-    assert min(counts.values()) >= 20
+    assert min(counts.values()) >= 8
 
 
 @pytest.mark.parametrize("finding", ADDED)
@@ -94,12 +78,7 @@ def test_box_bounds_what_the_finding_changes(finding: str) -> None:
 def test_box_holds_nearly_all_of_the_change(finding: str) -> None:
     for seed in range(20, 24):
         difference, image = changed(seed, finding)
-        box = image.regions[0].box
-        energy = difference.astype(np.float64) ** 2
-        pad = 4
-        rows = slice(max(int(box.y1) - pad, 0), int(box.y2) + pad)
-        columns = slice(max(int(box.x1) - pad, 0), int(box.x2) + pad)
-        assert energy[rows, columns].sum() > 0.8 * energy.sum()
+        assert share_within(difference, image.regions[0].box) > 0.8
 
 
 def test_left_of_the_patient_is_right_of_the_picture() -> None:
@@ -193,6 +172,27 @@ def test_record_says_what_the_film_is() -> None:
     assert record.exhaustive_for == frozenset(RADIOGRAPH_FINDINGS)
     assert record.regions == image.regions
     assert (record.columns, record.rows) == (SIZE, SIZE)
+    assert (record.columns_toward_left, record.rows_toward_feet) == (1, 1)
+    assert record.spacing_mm == image.spacing_mm
+
+
+def test_films_drawn_by_default_are_those_of_before() -> None:
+    # Seeds and figures of published evaluations: a finding added later must not shift any stream.
+    drawn = {seed: [r.concept for r in chest_radiograph(seed, size_px=64).regions] for seed in (5_000_000, 5_000_001)}
+    assert drawn == DRAWN
+    corner = chest_radiograph(5_000_000, size_px=64).pixels[20:23, 20:23]
+    assert corner == pytest.approx(np.array(CORNER), abs=1e-4)
+
+
+def test_attributes_tell_devices_and_letters_of_the_film() -> None:
+    films = [chest_radiograph(seed, size_px=64, findings=[]) for seed in range(60)]
+    letters = Counter(film.attributes["side_letter"] for film in films)
+    assert set(letters) == {"L", "R", "none"}
+    assert letters["L"] > letters["R"]
+    bare = [film.attributes["devices"] == "none" for film in films]
+    assert 15 < sum(bare) < 50  # half of the films have none at all
+    assert any("endotracheal tube" in film.attributes["devices"] for film in films)
+    assert all(0.12 <= float(film.attributes["lung_level"]) <= 0.5 for film in films)
 
 
 def test_refuses_what_it_cannot_draw() -> None:

@@ -1,0 +1,1 @@
+"""Measurements against other libraries, as ratios in one run."""
