@@ -54,11 +54,14 @@ class Facts:
         if concept in known:
             return not self.is_doubtful(concept)
         below = [
-            key
-            for key in self.narrower(concept) - {concept}
-            if self.record.domain in self.vocabulary[key].domains and not self._has_narrower(key)
+            key for key in self.narrower(concept) - {concept} if self.record.domain in self.vocabulary[key].domains
         ]
         return bool(below) and known.issuperset(below) and not self.is_doubtful(concept)
+
+    def is_countable(self, concept: str) -> bool:
+        """Whether each region is one more finding: two sources may have drawn the same one."""
+        sources = {self.record.regions[index].source for index in self.members(concept)}
+        return len(sources) < 2 and self.is_exhaustive(concept)
 
     @cached_property
     def askable(self) -> tuple[str, ...]:
@@ -138,6 +141,3 @@ class Facts:
 
     def _region(self, index: int) -> Region:
         return self.record.regions[index]
-
-    def _has_narrower(self, key: str) -> bool:
-        return len(self.narrower(key)) > 1

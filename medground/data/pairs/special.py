@@ -16,6 +16,7 @@ from medground.data.pairs.wording import (
     noun_zh,
     phrase_of,
 )
+from medground.data.questions import with_article
 
 
 class Relation(StrEnum):
@@ -39,18 +40,18 @@ class Order(StrEnum):
 
 
 _RELATION_EN = {
-    Relation.ABOVE: ("above", "higher than"),
-    Relation.BELOW: ("below", "lower than"),
-    Relation.LEFT_OF: ("to the patient's left of", "further to the patient's left than"),
-    Relation.RIGHT_OF: ("to the patient's right of", "further to the patient's right than"),
-    Relation.LARGER: ("larger than", "bigger than"),
-    Relation.SMALLER: ("smaller than",),
+    Relation.ABOVE: ("above", "that lies above", "higher than"),
+    Relation.BELOW: ("below", "that lies below", "lower than"),
+    Relation.LEFT_OF: ("to the patient's left of", "that lies further to the patient's left than"),
+    Relation.RIGHT_OF: ("to the patient's right of", "that lies further to the patient's right than"),
+    Relation.LARGER: ("larger than", "that is larger than", "bigger than"),
+    Relation.SMALLER: ("smaller than", "that is smaller than"),
 }
 _RELATION_ZH = {
     Relation.ABOVE: ("位于{b}上方的{a}", "在{b}上面的{a}"),
     Relation.BELOW: ("位于{b}下方的{a}", "在{b}下面的{a}"),
-    Relation.LEFT_OF: ("位于{b}患者左侧方向的{a}", "比{b}更靠患者左侧的{a}"),
-    Relation.RIGHT_OF: ("位于{b}患者右侧方向的{a}", "比{b}更靠患者右侧的{a}"),
+    Relation.LEFT_OF: ("比{b}更偏患者左侧的{a}", "比{b}更靠患者左侧的{a}"),
+    Relation.RIGHT_OF: ("比{b}更偏患者右侧的{a}", "比{b}更靠患者右侧的{a}"),
     Relation.LARGER: ("比{b}大的{a}", "面积大于{b}的{a}"),
     Relation.SMALLER: ("比{b}小的{a}", "面积小于{b}的{a}"),
 }
@@ -109,7 +110,7 @@ def ask_order(what: Wanted, order: Order, count: int, language: Language, rng: n
     """Ask for one of several: `the larger of the two effusions`, `the uppermost nodule`."""
     if language == "zh":
         if count == 2 and rng.random() < 0.5:
-            return _ask(f"两处{noun_zh(what, rng)}中{_OF_TWO_ZH[order]}那一处", "zh", rng)
+            return _ask(f"两处{noun_zh(what, rng).removesuffix('处')}中{_OF_TWO_ZH[order]}那一处", "zh", rng)
         return _ask(f"{_pick(_ORDER_ZH[order], rng)}{noun_zh(what, rng)}", "zh", rng)
     if count == 2 and has_plural(what.concept) and rng.random() < 0.5:
         return _ask(f"the {_OF_TWO_EN[order]} of the two {noun_en(what, rng, plural=True)}", "en", rng)
@@ -119,13 +120,14 @@ def ask_order(what: Wanted, order: Order, count: int, language: Language, rng: n
 def ask_count(what: Wanted, count: int, language: Language, rng: np.random.Generator) -> str:
     """Ask how many there are, or for all of the number that there is."""
     if language == "zh":
-        noun = noun_zh(what, rng)
+        noun = noun_zh(what, rng).removesuffix("处")
         forms = [f"有几处{noun}？", f"{noun}有多少处？", f"一共有几处{noun}？"]
         forms += [f"找出全部{NUMBERS_ZH[count]}处{noun}", f"标出这{NUMBERS_ZH[count]}处{noun}"] if count > 1 else []
         return _pick(forms, rng)
     noun = noun_en(what, rng, plural=True)
     forms = [f"how many {noun} are there?", f"count the {noun}", f"how many {noun} can you see?"]
-    forms += [f"find the {NUMBERS_EN[count]} {noun}", f"mark all {NUMBERS_EN[count]} {noun}"] if count > 1 else []
+    every = "both" if count == 2 else f"all {NUMBERS_EN[count]}"
+    forms += [f"find the {NUMBERS_EN[count]} {noun}", f"mark {every} {noun}"] if count > 1 else []
     return _pick(forms, rng)
 
 
@@ -133,7 +135,8 @@ def ask_other(concept: Wanted, language: Language, rng: np.random.Generator) -> 
     """Ask for everything but one finding."""
     if language == "zh":
         return _pick(_OTHER_ZH, rng).format(x=phrase_of(concept.concept, "zh", rng))
-    return _pick(_OTHER_EN, rng).format(x=phrase_of(concept.concept, "en", rng))
+    phrase = phrase_of(concept.concept, "en", rng, plural=has_plural(concept.concept))
+    return _pick(_OTHER_EN, rng).format(x=with_article(phrase))
 
 
 def _ask(noun: str, language: Language, rng: np.random.Generator) -> str:

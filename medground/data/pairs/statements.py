@@ -6,6 +6,7 @@ import numpy as np
 
 from medground.data.pairs.facts import Facts
 from medground.data.pairs.wording import (
+    APPEARANCE_EN,
     APPEARANCE_ZH,
     NUMBERS_EN,
     NUMBERS_ZH,
@@ -19,6 +20,9 @@ from medground.data.pairs.wording import (
 from medground.data.questions import is_plural, with_article
 from medground.schema.pair import RegionStatement
 from medground.schema.result import StatementKind
+
+AT_ONCE = 0.3
+"""How often a place that is known is said with the finding rather than in a sentence of its own."""
 
 
 def statements(facts: Facts, index: int, language: Language, rng: np.random.Generator) -> tuple[RegionStatement, ...]:
@@ -43,15 +47,14 @@ def _english(facts: Facts, index: int, wanted: Wanted, rng: np.random.Generator)
     phrase = phrase_of(wanted.concept, "en", rng, plural=False)
     named = with_article(phrase)
     verb = "are" if is_plural(phrase) else "is"
-    found = [
-        f"There {verb} {named}{place_en(wanted, rng)}.",
-        f"{_capital(named)} {verb} seen{place_en(wanted, rng)}.",
-        f"{_capital(named)}{place_en(wanted, rng)}.",
-        f"This is {named}." if verb == "is" else f"These are {named}.",
-    ]
+    place = place_en(wanted, rng, phrase)
+    at_once = bool(place) and rng.random() < AT_ONCE
+    where = place if at_once else ""
+    found = [f"There {verb} {named}{where}.", f"{_capital(named)} {verb} seen{where}.", f"{_capital(named)}{where}."]
+    if not at_once:
+        found.append(f"This is {named}." if verb == "is" else f"These are {named}.")
     said = [(StatementKind.FINDING, _pick(found, rng))]
-    place = place_en(wanted, rng)
-    if place:
+    if place and not at_once:
         said.append((StatementKind.LOCATION, _pick([f"It lies{place}.", f"It is located{place}."], rng)))
     size = facts.size_mm(index)
     if size is not None:
@@ -59,7 +62,8 @@ def _english(facts: Facts, index: int, wanted: Wanted, rng: np.random.Generator)
         said.append((StatementKind.SIZE, _pick(words, rng)))
     elif facts.size_word(index) is not None:
         said.append((StatementKind.SIZE, f"It is {facts.size_word(index)}."))
-    look = [word for word in facts.record.regions[index].appearance if word in APPEARANCE_ZH]
+    words_of = facts.record.regions[index].appearance
+    look = [APPEARANCE_EN.get(word, word) for word in words_of if word in APPEARANCE_ZH]
     if look:
         said.append((StatementKind.APPEARANCE, f"It looks {_listed(look)}."))
     count = _count(facts, wanted)
@@ -71,10 +75,12 @@ def _english(facts: Facts, index: int, wanted: Wanted, rng: np.random.Generator)
 
 def _chinese(facts: Facts, index: int, wanted: Wanted, rng: np.random.Generator) -> list[tuple[StatementKind, str]]:
     phrase = phrase_of(wanted.concept, "zh", rng)
-    found = [f"{place_zh(wanted, rng)}可见{phrase}。", f"{place_zh(wanted, rng)}有{phrase}。", f"这是{phrase}。"]
+    place = place_zh(wanted, rng, phrase)
+    at_once = bool(place) and rng.random() < AT_ONCE
+    where = place if at_once else ""
+    found = [f"{where}可见{phrase}。", f"{where}有{phrase}。"] + ([] if at_once else [f"这是{phrase}。"])
     said = [(StatementKind.FINDING, _pick(found, rng))]
-    place = place_zh(wanted, rng)
-    if place:
+    if place and not at_once:
         said.append((StatementKind.LOCATION, _pick([f"位于{place}。", f"部位在{place}。"], rng)))
     size = facts.size_mm(index)
     if size is not None:
@@ -87,13 +93,14 @@ def _chinese(facts: Facts, index: int, wanted: Wanted, rng: np.random.Generator)
         said.append((StatementKind.APPEARANCE, f"表现为{'、'.join(dict.fromkeys(look))}。"))
     count = _count(facts, wanted)
     if 1 < count < len(NUMBERS_ZH):
-        said.append((StatementKind.FINDING, f"共有{NUMBERS_ZH[count]}处{phrase}，这是其中一处。"))
+        counted = phrase.removesuffix("处")
+        said.append((StatementKind.FINDING, f"共有{NUMBERS_ZH[count]}处{counted}，这是其中一处。"))
     return said
 
 
 def _count(facts: Facts, wanted: Wanted) -> int:
-    """How many regions the finding has, or 0 where not all of them are labelled."""
-    return len(facts.members(wanted.concept.key)) if facts.is_exhaustive(wanted.concept.key) else 0
+    """How many regions the finding has, or 0 where they cannot be counted."""
+    return len(facts.members(wanted.concept.key)) if facts.is_countable(wanted.concept.key) else 0
 
 
 def _listed(words: list[str]) -> str:

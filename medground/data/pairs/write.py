@@ -12,6 +12,7 @@ from medground.data.pairs.facts import Facts
 from medground.data.pairs.special import Order, Relation, ask_count, ask_order, ask_other, ask_relation
 from medground.data.pairs.statements import statements
 from medground.data.pairs.wording import APPEARANCE_ZH, NUMBERS_EN, Language, Wanted, has_plural, question
+from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.data.questions import LUNG_FINDINGS, SIDED_FINDINGS
 from medground.schema.anatomy import Side, Zone
 from medground.schema.pair import Pair, PairKind
@@ -204,7 +205,8 @@ class _Writer:
             known = self.facts.is_exhaustive(what) and self.facts.is_exhaustive(other)
             if len(anchors) != 1 or not known or set(anchors) & set(self.facts.members(what)):
                 continue
-            for relation in self._some(list(Relation), 2):
+            by_size = {Relation.LARGER, Relation.SMALLER} if NO_SIZE & {what, other} else set()
+            for relation in self._some([relation for relation in Relation if relation not in by_size], 2):
                 members = self.facts.members(what)
                 targets = tuple(i for i in members if self._holds(relation, i, anchors[0]))
                 # Every other region must clearly not stand so, or the answer would be a matter of opinion.
@@ -217,7 +219,7 @@ class _Writer:
         """The largest, smallest, uppermost or lowermost of several."""
         for key in self.facts.present:
             members = self.facts.members(key)
-            if len(members) < 2 or key in NO_SIZE or not self.facts.is_exhaustive(key):
+            if len(members) < 2 or key in NO_SIZE or not self.facts.is_countable(key):
                 continue
             for order in self._some(list(Order), 2):
                 first = [i for i in members if all(self._precedes(order, i, j) for j in members if j != i)]
@@ -229,7 +231,7 @@ class _Writer:
         """How many there are, where all of them are labelled."""
         for key in self.facts.present:
             members = self.facts.members(key)
-            if key in NO_SIZE or not self.facts.is_exhaustive(key) or len(members) >= len(NUMBERS_EN):
+            if key in NO_SIZE or not self.facts.is_countable(key) or len(members) >= len(NUMBERS_EN):
                 continue
             if has_plural(self.concept(key)):
                 text = ask_count(Wanted(self.concept(key)), len(members), language, self.rng)
@@ -242,7 +244,8 @@ class _Writer:
             others = tuple(
                 i for i, region in enumerate(self.facts.record.regions) if i not in members and not region.uncertain
             )
-            if others and not self.facts.is_doubtful(key):
+            broader = any(key in self.facts.narrower(self.facts.record.regions[i].concept) for i in others)
+            if others and not broader and not self.facts.is_doubtful(key):
                 text = ask_other(Wanted(self.concept(key)), language, self.rng)
                 yield self._pair(text, language, PairKind.NEGATED, others, False)
 
@@ -272,9 +275,10 @@ class _Writer:
         return words[int(self.rng.integers(len(words)))] if words else None
 
     def _looking(self, word: str, members: Sequence[int]) -> tuple[int, ...] | None:
-        """Regions that look so; None where the look of one of them is not known."""
+        """Regions that look so; None where one of them has no word of that aspect, so may look so or not."""
         regions = self.facts.record.regions
-        if not all(regions[i].appearance for i in members):
+        aspect = next(words for words in APPEARANCE_WORDS.values() if word in words)
+        if not all(set(aspect) & set(regions[i].appearance) for i in members):
             return None
         return tuple(i for i in members if word in regions[i].appearance)
 
