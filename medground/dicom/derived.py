@@ -17,7 +17,7 @@ from medground.schema.result import ModelInfo, Settings, StudyResult
 from medground.schema.vocabulary import Code
 
 _UNKNOWN_DATE, _UNKNOWN_TIME = "19000101", "000000"
-_PRIVATE_SCHEME, _LONG = "99MEDGROUND", 64
+_PRIVATE_SCHEME, _LONG, _SHORT = "99MEDGROUND", 64, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +123,17 @@ def code_sequence(code: Code) -> list[Dataset]:
     Raises:
         UsageError: a code that DICOM cannot hold.
     """
-    if not (0 < len(code.scheme) <= 16 and 0 < len(code.value) <= 16 and 0 < len(code.meaning) <= 64):
+    if not (0 < len(code.scheme) <= 16 and code.value and 0 < len(code.meaning) <= 64):
         raise UsageError(
-            f"code {code.scheme} {code.value!r} cannot be written: DICOM holds 16 characters each of scheme and value "
-            "and 64 of meaning"
+            f"code {code.scheme} {code.value!r} cannot be written: DICOM holds 1 to 16 characters of the scheme and 1 to "
+            "64 of the meaning"
         )
     item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
+    if len(code.value) > _SHORT:
+        item.LongCodeValue = code.value  # PS3.3 table 8.8-1
+    else:
+        item.CodeValue = code.value
+    item.CodingSchemeDesignator, item.CodeMeaning = code.scheme, code.meaning
     return [item]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medground.cli.deidentify import DeidentifyOptions, run_deidentify
-from medground.cli.main import exit_code_of
+from medground.cli.exit_code import exit_code_of
 from medground.data.phantom.chest_radiograph import chest_radiograph
 from medground.data.phantom.dicom_study import write_radiograph_study
 

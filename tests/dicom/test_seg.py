@@ -320,7 +320,7 @@ def test_without_findings_there_is_none() -> None:
 
 def test_what_cannot_be_written() -> None:
     film = image()
-    long = NODULE.model_copy(update={"code": NODULE.code.model_copy(update={"value": "1" * 17})})
+    long = NODULE.model_copy(update={"code": NODULE.code.model_copy(update={"scheme": "S" * 17})})
     with pytest.raises(UsageError, match="16 characters"):
         write(study(film, [finding(film, 1, (1, 2, 3, 4), concept=long)]), film)
     with pytest.raises(UsageError, match="fewer boxes"):

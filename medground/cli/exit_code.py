@@ -1,0 +1,46 @@
+"""From errors to one sentence on stderr and an exit code."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+import typer
+
+from medground.schema.errors import MedgroundError
+
+
+def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:
+    """Do some work; an error becomes one sentence on stderr and its exit code.
+
+    Args:
+        work: gives an exit code.
+        debug: show the traceback as well.
+
+    Returns:
+        The exit code of the work or of its error; 1 for an error that is not medground's own.
+    """
+    try:
+        return work()
+    except MedgroundError as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"error: this needs the package {error.name}; pip install 'medground[data]' brings it", err=True)
+        return 1
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        # `strerror` is the system's own sentence; the path beside it could name a patient.
+        typer.echo(f"error: a file cannot be read or written: {error.strerror or type(error).__name__}", err=True)
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        # The message of a foreign exception may quote the file; its class does not.
+        typer.echo(f"error: unexpected {type(error).__name__}; run again with --debug for the traceback", err=True)
+        return 1
