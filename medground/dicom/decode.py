@@ -215,7 +215,10 @@ def _expanded(dataset: Dataset, header: ImageHeader, encoded: bytes) -> Decoded:
     else:
         samples, sample_bytes = header.samples_per_pixel, header.bits_allocated // 8
         segments = decode_rle(encoded, samples * sample_bytes, count).reshape(samples, sample_bytes, count)
-        native = np.ascontiguousarray(segments[:, ::-1].transpose(0, 2, 1)).tobytes()
+        interleaved = np.empty((samples, count, sample_bytes), np.uint8)
+        for place in range(sample_bytes):  # most significant segment first; several times faster than one transposition
+            interleaved[:, :, place] = segments[:, sample_bytes - 1 - place]
+        native = interleaved.tobytes()
         options["planar_configuration"] = 1
     native += b"\0" * (len(native) % 2)
     return _native(ExplicitVRLittleEndian, header, native, 1, _options(dataset, header) | options)

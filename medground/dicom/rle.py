@@ -49,14 +49,17 @@ def decode_rle(frame: bytes, segments: int, segment_bytes: int) -> NDArray[np.ui
 def _unpack(packed: bytes, size: int) -> bytearray:
     """PackBits: n < 128 copies the next n + 1 bytes, n > 128 repeats the next byte 257 - n times."""
     out = bytearray()
-    position = 0
-    while len(out) < size and position + 1 < len(packed):
+    position, last, left = 0, len(packed) - 1, size  # counted here: a million calls of len() are a third of the time
+    while left > 0 and position < last:
         count = packed[position]
         if count < 128:
-            out += packed[position + 1 : position + 2 + count]
-            position += count + 2
+            after = position + count + 2
+            out += packed[position + 1 : after]
+            left -= count + 1
+            position = after
         elif count > 128:
             out += packed[position + 1 : position + 2] * (257 - count)
+            left -= 257 - count
             position += 2
         else:
             position += 1

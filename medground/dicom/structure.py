@@ -106,27 +106,33 @@ class Walk:
                 self._leave()
             elif level.is_sequence:
                 self._item(level)
-            elif level.implicit or not self._short_elements(level.end):
+            elif not self._plain_elements(level):
                 found = self._element(level)
                 if found is not None:
                     return found
         return None
 
-    def _short_elements(self, end: int) -> bool:
-        """Pass the elements here that have a VR with a short length, as most have: whether there were any.
+    def _plain_elements(self, level: _Level) -> bool:
+        """Pass the elements here that are no sequence and say how long they are: whether there were any.
 
-        Each of them goes through here; the million that may be in a file would take seconds one call after another.
+        Most elements go through here; the million that may be in a file would take seconds one call after another.
         """
-        before, unpack, data = self._position, self._explicit_head.unpack_from, self._data
-        position, at_most, size = before, self._limits.max_elements, len(data)
-        end = min(end, size - 7)
+        before = position = self._position
+        data, size, implicit = self._data, len(self._data), level.implicit
+        unpack = (self._implicit_head if implicit else self._explicit_head).unpack_from
+        end = min(level.end, size - 7)
         while position < end:
-            group, _, vr, length = unpack(data, position)
-            if vr not in _SHORT or group >= _PIXEL_GROUP or position + 8 + length > size:
+            if implicit:
+                group, element, length = unpack(data, position)
+                is_plain = length != UNDEFINED and _dictionary_vr(group << 16 | element) != "SQ"
+            else:
+                group, element, vr, length = unpack(data, position)
+                is_plain = vr in _SHORT
+            if not is_plain or group >= _PIXEL_GROUP or position + 8 + length > size:
                 break
             position += 8 + length
             self._count += 1
-            if self._count > at_most:
+            if self._count > self._limits.max_elements:
                 self._refuse_count()
         self._position = position
         return position > before

@@ -41,7 +41,10 @@ PID, STATUS = struct.Struct("<L"), struct.Struct("<l")
 MAX_QUESTION_BYTES = 2**16
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _OPEN_FILES = 64
-_DECODERS = ("PIL.JpegImagePlugin", "gdcm", "jpeg_ls", "openjpeg", "pydicom.encoders", "pydicom.charset")
+_DECODERS = (
+    *(f"PIL.{kind}ImagePlugin" for kind in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")),  # what Pillow itself looks for first
+    *("gdcm", "jpeg_ls", "openjpeg", "numpy.ctypeslib", "pydicom.charset"),
+)
 
 Answer = tuple[dict[str, Any], memoryview | bytes]
 
