@@ -26,9 +26,25 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, progress: Progress, weights: dict[str, Tensor], average: dict[str, Tensor], optimizer: Optimizer
+    path: Path,
+    progress: Progress,
+    weights: dict[str, Tensor],
+    average: dict[str, Tensor],
+    optimizer: Optimizer,
+    *,
+    extra: dict[str, Tensor] | None = None,
+    note: str = "",
 ) -> None:
     """Writes beside `path` and renames, so that a kill leaves the old checkpoint or the new one, never half of one.
+
+    Args:
+        path: the checkpoint.
+        progress: where the run stands.
+        weights: of the network.
+        average: of the weights.
+        optimizer: its moments are kept.
+        extra: further tensors of the stage.
+        note: further state of the stage, as text.
 
     Raises:
         CheckpointError: if it cannot be written, e.g. on a full disk; the checkpoint before is still there.
@@ -37,7 +53,13 @@ def save_checkpoint(
     tensors |= {f"average.{name}": value for name, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
-    header = {"stage": str(progress.stage), "step": str(progress.step), "recipe_sha256": progress.recipe_sha256}
+    tensors |= {f"extra.{name}": value for name, value in (extra or {}).items()}
+    header = {
+        "note": note,
+        "stage": str(progress.stage),
+        "step": str(progress.step),
+        "recipe_sha256": progress.recipe_sha256,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     try:
@@ -60,6 +82,8 @@ class Checkpoint:
     weights: dict[str, Tensor]
     average: dict[str, Tensor]
     optimizer_state: dict[int, dict[str, Tensor]]
+    extra: dict[str, Tensor]
+    note: str
 
     def restore_optimizer(self, optimizer: Optimizer) -> None:
         """Puts the moments back; the parameter groups stay as the recipe made them."""
@@ -85,7 +109,7 @@ def load_checkpoint(path: Path, recipe_sha256: str) -> Checkpoint:
             f"{path.name} was written by another recipe ({header.get('recipe_sha256', '?')[:12]}, this one is "
             f"{recipe_sha256[:12]}); give another --out or delete it"
         )
-    parts: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}}
+    parts: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "extra": {}}
     optimizer_state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         kind, rest = name.split(".", 1)
@@ -95,4 +119,5 @@ def load_checkpoint(path: Path, recipe_sha256: str) -> Checkpoint:
         else:
             parts[kind][rest] = value
     progress = Progress(int(header["stage"]), int(header["step"]), recipe_sha256)
-    return Checkpoint(progress, parts["weights"], parts["average"], optimizer_state)
+    note = header.get("note", "")
+    return Checkpoint(progress, parts["weights"], parts["average"], optimizer_state, parts["extra"], note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from medground.data.augment import AugmentConfig
 from medground.model.config import ModelConfig
 from medground.schema.config import StrictConfig
+from medground.training.miner import MinerConfig
 from medground.training.objective import LossWeights
 
 
@@ -20,6 +21,10 @@ class Stage(StrictConfig):
         queries_per_image: image-phrase pairs put to the decoder for each image; 0 leaves the decoder out.
         dense: whether the dense, presence and image-kind losses apply.
         words: whether the describer is taught.
+        ewc: strength with which the open weights are held where general data needs them; 0 leaves them free.
+        ewc_samples: general samples that the Fisher information is estimated on, one by one.
+        general_pools: names of the pools that general samples come from.
+        miner: how mistakes are mined and replayed; without `every` nothing is.
     """
 
     name: str
@@ -34,6 +39,10 @@ class Stage(StrictConfig):
     queries_per_image: int = 0
     dense: bool = True
     words: bool = False
+    ewc: float = 0.0
+    ewc_samples: int = 64
+    general_pools: tuple[str, ...] = ("phantom",)
+    miner: MinerConfig = MinerConfig()
 
 
 class DataMix(StrictConfig):
