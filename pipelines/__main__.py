@@ -19,7 +19,7 @@ JOBS = {
     "deidentify-canaries": "de-identify salted phantom studies and search for what is left",
     "hostile": "read mutated files through the guarded door, counting what dies",
     "pair-check": "verify generated question-region pairs, and catch corrupted ones",
-    "leak-check": "precision and recall of the leak check on real films",
+    "leak-check-precision": "precision and recall of the leak check on real films",
     "augment-sheet": "draw a contact sheet of augmented samples with their questions",
     "export-schema": "write the JSON Schema of results.json",
 }

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-PACKAGES = ("medground", "apps", "pipelines")
+PACKAGES = ("medground", "apps", "pipelines", "benchmarks")
 HEAVY = {"torch", "monai", "mlflow", "transformers", "scipy", "matplotlib", "highdicom", "sklearn"}
 NAMES_WITHOUT_A_NOUN = {"utils", "util", "common", "misc", "helpers", "helper", "core"}
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from medground.cli.ground import Options, run_ground
 from medground.cli.exit_code import exit_code_of
+from medground.cli.ground import Options, run_ground
 from medground.cli.main import LoadReader, load_reader
 from medground.data.phantom.chest_radiograph import PhantomImage, chest_radiograph
 from medground.data.phantom.dicom_study import write_radiograph_study

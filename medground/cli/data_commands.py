@@ -116,3 +116,21 @@ def add_data_commands(app: typer.Typer) -> None:
             return run_split(folder, salt, valid, dev)
 
         raise typer.Exit(exit_code_of(work, debug=debug))
+
+    @data.command()
+    def card(
+        folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set that `medground import` wrote.")],
+        out: Annotated[Path | None, typer.Option(help="Folder for the card; the data set's own if left out.")] = None,
+        licence: Annotated[str | None, typer.Option(help="Name or URL; `not stated` if left out.")] = None,
+        source: Annotated[str | None, typer.Option(help="Where the images come from: URL, paper, hospital.")] = None,
+        description: Annotated[str | None, typer.Option(help="What it is, who is in it and who is not.")] = None,
+        debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    ) -> None:
+        """Write a data card: a page for people, and Croissant for programs."""
+
+        def work() -> int:
+            from medground.cli.data_card import Options, run_card
+
+            return run_card(Options(folder, out, licence, source, description))
+
+        raise typer.Exit(exit_code_of(work, debug=debug))

@@ -97,24 +97,47 @@ def check_leaks(
         fingerprints: record id to fingerprint; None looks for shared patients and files only.
 
     Returns:
-        All shared patients (each pair of images), files (SHA-256) and films (fingerprints).
+        All shared patients (each pair of images), files (SHA-256) and films (fingerprints). Two patients with a copy of
+        one film are one.
 
     Raises:
         DataSetError: if two records share an id.
     """
     part_of = _part_of(parts)
-    by_patient: dict[str, list[str]] = defaultdict(list)
+    patient = {record.record_id: record.patient_id for own in parts.values() for record in own}
     by_digest: dict[str, list[str]] = defaultdict(list)
     for record in (record for own in parts.values() for record in own):
-        by_patient[record.patient_id].append(record.record_id)
         if record.path is not None:
             by_digest[hashlib.sha256(record.path.read_bytes()).hexdigest()].append(record.record_id)
-    leaks = [Leak(LeakKind.PATIENT, *pair) for ids in by_patient.values() for pair in _crossing(ids, part_of)]
-    leaks += [Leak(LeakKind.FILE, *pair, 1.0) for ids in by_digest.values() for pair in _crossing(ids, part_of)]
     known = {name: print_ for name, print_ in (fingerprints or {}).items() if name in part_of}
-    for first, second, value in near_duplicates(known):
+    copies = [(*pair, 1.0) for ids in by_digest.values() for pair in combinations(ids, 2)]
+    alike = near_duplicates(known)
+    leaks = _patient_leaks(patient, [*copies, *alike], part_of)
+    leaks += [Leak(LeakKind.FILE, *pair, 1.0) for ids in by_digest.values() for pair in _crossing(ids, part_of)]
+    for first, second, value in alike:
         leaks += [Leak(LeakKind.FILM, *pair, value) for pair in _crossing([first, second], part_of)]
     return LeakReport(tuple(leaks))
+
+
+def _patient_leaks(
+    patient: Mapping[str, str], copies: Sequence[tuple[str, str, float]], part_of: Mapping[str, str]
+) -> list[Leak]:
+    """Pairs of images of one patient; a copy ties the patient it is filed under to the patient of the original.
+
+    A pair that is itself a copy under two patients' names is left to the leaks of files and films.
+    """
+    tied = duplicate_groups((patient[a], patient[b], value) for a, b, value in copies if patient[a] != patient[b])
+    name = {one: group[0] for group in tied for one in group}
+    by_patient: dict[str, list[str]] = defaultdict(list)
+    for record_id, one in patient.items():
+        by_patient[name.get(one, one)].append(record_id)
+    listed = {frozenset(pair[:2]) for pair in copies}
+    crossing = (pair for ids in by_patient.values() for pair in _crossing(ids, part_of))
+    return [
+        Leak(LeakKind.PATIENT, *pair)
+        for pair in crossing
+        if patient[pair[0]] == patient[pair[2]] or frozenset((pair[0], pair[2])) not in listed
+    ]
 
 
 def without_leaks(

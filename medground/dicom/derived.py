@@ -125,8 +125,8 @@ def code_sequence(code: Code) -> list[Dataset]:
     """
     if not (0 < len(code.scheme) <= 16 and code.value and 0 < len(code.meaning) <= 64):
         raise UsageError(
-            f"code {code.scheme} {code.value!r} cannot be written: DICOM holds 1 to 16 characters of the scheme and 1 to "
-            "64 of the meaning"
+            f"code {code.scheme} {code.value!r} cannot be written: DICOM holds 1 to 16 characters of the scheme and "
+            "1 to 64 of the meaning"
         )
     item = Dataset()
     if len(code.value) > _SHORT:

@@ -14,7 +14,7 @@ What the words mean is laid down here, once, for whoever writes pairs and for wh
   concept of the vocabulary that can be seen on images of that domain in it too, or the concept itself named there.
 - A broader concept is answered by the regions of every narrower one.
 - Counts and orders need regions of one source: two sources may have marked one lesion twice.
-- A look may be denied of a region only where a word of the same aspect (shape, margin, density, texture) is known of it.
+- A look may be denied of a region only where a word of the same aspect (shape, margin, density, texture) is known.
 - On a side are the regions of that side and the bilateral ones.
 - A name of the vocabulary is a name: "小结节" says nothing of size.
 - Regions marked `uncertain` are neither asked for as present nor counted as absent.

@@ -64,6 +64,8 @@ COPIES: dict[str, Callable[[Grey], Grey]] = {
     "half contrast": lambda image: toned(image, lambda v: 0.2 + v / 2),
     "cut short": cut_short,
     "shifted": shifted,
+    "2% cropped": lambda image: image[6:-6, 5:-5],
+    "cropped and windowed": lambda image: toned(image[10:-10, 8:-8], lambda v: (v - 0.1) / 0.5),
     "all at once": lambda image: as_jpeg(resized(toned(image, lambda v: (v**0.8 - 0.05) / 0.8), 0.95, 0.97), 50),
 }
 

@@ -75,6 +75,18 @@ def test_each_kind_of_leak_is_named(tmp_path: Path, draw_limb: DrawLimb) -> None
     assert {leak.kind for leak in check_leaks(by_part(records)).leaks} == {LeakKind.PATIENT, LeakKind.FILE}
 
 
+def test_a_copy_under_another_name_ties_the_patients(draw_limb: DrawLimb) -> None:
+    """b is of the patient of a, and a is copied as c under a new name: b must not be apart from c."""
+    prints = {"a": fingerprint(draw_limb(1)), "b": fingerprint(draw_limb(2)), "c": fingerprint(draw_limb(1))}
+    records = [record("a", "p", "train"), record("b", "p", "train"), record("c", "q", "valid")]
+    report = check_leaks(by_part(records), prints)
+    assert {(leak.kind, leak.first, leak.second) for leak in report.leaks} == {
+        (LeakKind.FILM, "a", "c"),
+        (LeakKind.PATIENT, "b", "c"),
+    }
+    assert without_leaks(by_part(records), report, keep="valid") == {"train": (), "valid": (records[2],)}
+
+
 def test_copies_within_a_part_are_no_leak(draw_limb: DrawLimb) -> None:
     prints = {"a": fingerprint(draw_limb(1)), "b": fingerprint(draw_limb(1))}
     assert check_leaks({"train": [record("a", "p", "train"), record("b", "p", "train")]}, prints).leaks == ()
