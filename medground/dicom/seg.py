@@ -7,6 +7,7 @@ array, which highdicom's writer takes, would not fit into memory for many findin
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,7 @@ _KIND = Kind(SegmentationStorage, "SEG", 9902)
 _ABNORMAL = Code(scheme="SCT", value="49755003", meaning="Morphologically Abnormal Structure")  # CID 7150
 _ARTIFICIAL_INTELLIGENCE = Code(scheme="DCM", value="123110", meaning="Artificial Intelligence")  # CID 7162
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
-_MAX_DESCRIPTION = 1024
+_MAX_DESCRIPTION = 1024  # characters of ST; as bytes, which readers count
 
 
 def write_seg(
@@ -179,7 +180,8 @@ def _segment(placed: Placement, number: int, model: ModelInfo, tracking: str) ->
     finding = placed.finding
     segment = Dataset()
     segment.SegmentNumber, segment.SegmentLabel = number, long_string(placed.label)
-    segment.SegmentDescription = finding.description.text.replace("\x00", " ")[:_MAX_DESCRIPTION]
+    words = re.sub(r"[\x00-\x1f\x7f]", " ", finding.description.text).encode()[:_MAX_DESCRIPTION]
+    segment.SegmentDescription = words.decode(errors="ignore")
     segment.SegmentAlgorithmType, segment.SegmentAlgorithmName = "AUTOMATIC", long_string(model.name)
     algorithm = Dataset()
     algorithm.AlgorithmFamilyCodeSequence = code_sequence(_ARTIFICIAL_INTELLIGENCE)

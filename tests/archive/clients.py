@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,11 +42,18 @@ _STORESCU = {
 }
 
 
+def _program() -> str:
+    """DCMTK's own: pynetdicom puts a program of the same name into the virtual environment."""
+    found = shutil.which("storescu", path="/usr/local/bin:/usr/bin:/bin")
+    assert found is not None, "storescu of the Debian package dcmtk is not installed"
+    return found
+
+
 def by_storescu(archive: Orthanc, path: Path) -> None:
     """C-STORE by DCMTK; fails unless the archive reports success."""
     syntax = UID(pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
     titles = ("--aetitle", CALLER_AET, "--call", ARCHIVE_AET)
-    command = ["storescu", *titles, *_STORESCU[syntax], "127.0.0.1", str(archive.dicom_port), str(path)]
+    command = [_program(), *titles, *_STORESCU[syntax], "127.0.0.1", str(archive.dicom_port), str(path)]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
 
 
