@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix constraints clean
+PORT ?= 5000
+.PHONY: help setup demo mlflow test check fix constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,6 +10,9 @@ setup: ## Create .venv with the pinned dependencies; instant when nothing change
 
 demo: setup ## Write a synthetic chest study, ask it questions, leave the pictures in out/demo
 	@.venv/bin/python -m apps.demo --out out/demo
+
+mlflow: setup ## Open MLflow with the shipped model's runs on 127.0.0.1:5000, or PORT=...
+	@.venv/bin/python -m pipelines.mlflow_ui --port $(PORT)
 
 test: setup ## Install what the tests need by apt where that is allowed, then run every check
 	@scripts/system-packages

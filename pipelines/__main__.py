@@ -16,6 +16,8 @@ JOBS = {
     "dicom-outcomes": "write what becomes of each development DICOM file",
     "dicom-references": "compare every development DICOM file with pydicom, SimpleITK, DCMTK and GDCM",
     "sr-judges": "write random results as reports and ask every judge about them",
+    "compare": "one page of several runs on the same images, rare findings first",
+    "mlflow-ui": "open MLflow with the shipped model's runs",
     "deidentify-canaries": "de-identify salted phantom studies and search for what is left",
     "hostile": "read mutated files through the guarded door, counting what dies",
     "pair-check": "verify generated question-region pairs, and catch corrupted ones",

@@ -1,7 +1,8 @@
 """`python -m pipelines evaluate`: scores a bundle, through the same path as `medground ground`, on parts it never saw.
 
 phantom: synthetic studies of seeds never used in training, written as DICOM. chest, limb: the valid parts of the real
-films. Each writes NAME.json and NAME.md into --out.
+films. Each writes NAME.json, NAME.md and NAME.scene.json.gz (what `python -m pipelines compare` reads) into --out, and
+with --train its figures into the MLflow run of that training.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ from medground.data.phantom.chest_radiograph import chest_radiograph, to_record
 from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.data.questions import ask
 from medground.data.splits import VALID
-from medground.evaluation.detection import Detection, ImageTruth, Truth
-from medground.evaluation.report import EvaluationReport, evaluate, to_markdown
-from medground.evaluation.verdicts import Asked
+from medground.evaluation.report import to_markdown
 from medground.imaging.preprocess import ModelImage
 from medground.inference.gather import gather
 from medground.inference.ground import Request, ground
@@ -34,7 +33,11 @@ from medground.schema.errors import MedgroundError
 from medground.schema.record import ImageRecord
 from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
+from medground.tracking.runs import open_run
+from pipelines.compare import EXPERIMENT, HOME
+from pipelines.scenes import ENDING, Scene, SceneImage, log_scene, report_of, save_scene
 from pipelines.sources import HELD_OUT_SEEDS, default_data, load_sources, say
+from pipelines.train import RUN_NOTES
 
 BOXES = 100  # per image and question, as COCO counts
 SIZE_PX = 1024
@@ -109,16 +112,14 @@ def real_cases(records: Sequence[ImageRecord], limit: int | None) -> Iterator[Ca
 
 def measure(
     cases: Iterator[Case], grounder: Grounder, domain: Domain, *, system: str, data: str, seed: int = 0
-) -> EvaluationReport:
+) -> Scene:
     """Asks about every trained finding of the domain on every case.
 
     Boxes are scored for every question; verdicts only where the answer is known: the finding is marked, or the image
     was labelled exhaustively for it.
     """
     trained = {t.concept: t.boxes for t in grounder.scope.trained if t.domain == domain}
-    images: list[ImageTruth] = []
-    detections: list[Detection] = []
-    asked: list[Asked] = []
+    images: list[SceneImage] = []
     for number, case in enumerate(cases):
         rng = np.random.default_rng((seed, number))
         record = case.record
@@ -128,20 +129,29 @@ def measure(
         )
         recorder = Recorder(grounder)
         result = ground(gather([case.path]), Request(queries), recorder).result
-        truths = tuple(Truth(record.record_id, r.concept, r.box.xyxy_px) for r in record.regions)
-        images.append(ImageTruth(record.record_id, record.patient_id, truths, record.exhaustive_for))
-        for phrase in (p for reading in recorder.readings for p in reading.phrases):
-            detections += [
-                Detection(record.record_id, phrase.phrase.concept, c.box_xyxy_px, c.score)
-                for c in phrase.candidates[:BOXES]
-            ]
         marked = {region.concept for region in record.regions}
-        for concept, answer in zip(concepts, result.studies[0].answers, strict=True):
-            if concept in marked or concept in record.exhaustive_for:
-                asked.append(Asked(concept, concept in marked, answer.verdict, answer.presence))
+        images.append(
+            SceneImage(
+                image_id=record.record_id,
+                patient_id=record.patient_id,
+                exhaustive_for=tuple(sorted(record.exhaustive_for)),
+                truths=tuple((region.concept, region.box.xyxy_px) for region in record.regions),
+                detections=tuple(
+                    (phrase.phrase.concept, candidate.box_xyxy_px, candidate.score)
+                    for reading in recorder.readings
+                    for phrase in reading.phrases
+                    for candidate in phrase.candidates[:BOXES]
+                ),
+                answers=tuple(
+                    (concept, concept in marked, answer.verdict, answer.presence)
+                    for concept, answer in zip(concepts, result.studies[0].answers, strict=True)
+                    if concept in marked or concept in record.exhaustive_for
+                ),
+            )
+        )
         if (number + 1) % 20 == 0:
             say(f"{data}: {number + 1} images")
-    return evaluate(images, detections, asked, training_boxes=trained, system=system, data=data, seed=seed)
+    return Scene(system=system, data=data, training_boxes=trained, images=tuple(images))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -155,6 +165,8 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--limit", type=int, help="at most so many real films of each part")
     parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
     parse.add_argument("--out", type=Path, default=Path("out/evaluation"), help="folder of the reports")
+    parse.add_argument("--train", type=Path, help="work folder of the training whose MLflow run gets the figures")
+    parse.add_argument("--mlruns", type=Path, default=HOME, help="MLflow's home (default: mlruns/)")
     parse.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
     return parse
 
@@ -187,13 +199,19 @@ def main(argv: Sequence[str] | None = None) -> int:
                 data = f"real {domain.value}s, valid part"
                 cases = real_cases(records, args.limit)
                 _write(measure(cases, grounder, domain, system=system, data=data), args.out / part)
+        if args.train:
+            with open_run(args.mlruns, EXPERIMENT, args.train.name, notes=args.train / RUN_NOTES, say=say) as run:
+                for part in parts:
+                    log_scene(run, part, args.out / f"{part}{ENDING}")
     except MedgroundError as error:
         say(f"error: {error}")
         return error.exit_code
     return 0
 
 
-def _write(report: EvaluationReport, stem: Path) -> None:
+def _write(scene: Scene, stem: Path) -> None:
+    report = report_of(scene)
+    save_scene(scene, stem.with_suffix(ENDING))
     stem.with_suffix(".json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     stem.with_suffix(".md").write_text(to_markdown(report), encoding="utf-8")
     print(to_markdown(report))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
 import platform
@@ -21,15 +22,17 @@ from medground.model.bundle import Bundle, round_as_stored, save_bundle
 from medground.model.network import GroundingNetwork, channels_last, count_parameters
 from medground.model.tokenizer import train_tokenizer
 from medground.schema.errors import MedgroundError
+from medground.schema.record import ImageRecord
 from medground.schema.vocabulary import Vocabulary
-from medground.tracking.runs import Run, open_run
+from medground.tracking.runs import DatasetVersion, RunLog, StagedLog, open_run
 from medground.training.recipe import Recipe
 from medground.training.trainer import Trainer, recipe_digest
 from pipelines.fit import development_figures, fit_bundle
 from pipelines.recipes import RECIPES, recipe
-from pipelines.sources import default_data, load_sources, say, training_pools
+from pipelines.sources import Sources, default_data, load_sources, say, training_pools
 
 HOME = Path(__file__).resolve().parents[1] / "mlruns"
+RUN_NOTES = "mlflow_runs.json"  # in the work folder: ids of the run and its children
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,18 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"{out} holds an unfinished or finished run: give --resume to go on with it, or another --out")
         return 2
     out.mkdir(parents=True, exist_ok=True)
-    note = out / "mlflow_run_id"
-    known = note.read_text() if note.exists() else None
     try:
-        with open_run(args.mlruns, "medground", chosen.name, run_id=known) as run:
-            note.write_text(run.run_id)
+        with open_run(args.mlruns, "medground", chosen.name, notes=out / RUN_NOTES, say=say) as run:
             return _train(args, chosen, out, run)
     except MedgroundError as error:
         say(f"error: {error}")
         return error.exit_code
 
 
-def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: Run) -> int:
+def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog) -> int:
     vocabulary = load_vocabulary()
     started = time.monotonic()
     sources = load_sources(args.data)
@@ -81,9 +81,12 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: Run) -> int
     tokenizer = train_tokenizer(corpus(vocabulary), chosen.model.text.tokens)
     say(f"{count_parameters(network) / 1e6:.2f}M parameters; recipe {recipe_digest(chosen)[:12]}")
     run.parameters(flat(chosen.model_dump(mode="json")))
-    trainer = Trainer(chosen, network, tokenizer, vocabulary, pools, out, run, say)
+    run.datasets(dataset_versions(sources), "training")
     resume = args.resume or args.calibrate_only
-    if not trainer.run(resume=resume, stop_after=0 if args.calibrate_only else args.stop_after):
+    with StagedLog(run, [(stage.name, stage.steps) for stage in chosen.stages]) as log:
+        trainer = Trainer(chosen, network, tokenizer, vocabulary, pools, out, log, say)
+        done = trainer.run(resume=resume, stop_after=0 if args.calibrate_only else args.stop_after)
+    if not done:
         say("stopped before the end; go on with --resume")
         return 0
     round_as_stored(network)
@@ -106,7 +109,7 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: Run) -> int
     digest = save_bundle(bundle, folder)
     (out / "training_summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     run.metrics({f"development/{key}": value for key, value in numbers(summary["development"]).items()})
-    run.artifact(folder)
+    run.register(folder, f"medground-{chosen.name}", "newest")
     say(f"bundle {folder} ({digest[:12]}), {sum(p.stat().st_size for p in folder.iterdir()) / 2**20:.1f} MiB")
     return 0
 
@@ -114,6 +117,25 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: Run) -> int
 def corpus(vocabulary: Vocabulary) -> list[str]:
     """What the tokenizer learns from: every phrase of the vocabulary."""
     return list(itertools.chain.from_iterable(phrases(concept) for concept in vocabulary.concepts))
+
+
+def dataset_versions(sources: Sources) -> list[DatasetVersion]:
+    """Each part of each real data set with the hash of its records, wherever their files lie."""
+    versions = []
+    for name, parts in (("cxr", sources.chest), ("fracatlas", sources.limb), ("bccd", sources.blood)):
+        for part, records in parts.items():
+            lines = sorted(_line(record) for record in records)
+            counts = {"images": len(records), "boxes": sum(len(record.regions) for record in records)}
+            versions.append(
+                DatasetVersion(f"{name}/{part}", hashlib.sha256("\n".join(lines).encode()).hexdigest(), counts)
+            )
+    return versions
+
+
+def _line(record: ImageRecord) -> str:
+    held = record.model_dump(mode="json", exclude={"path"})
+    held["exhaustive_for"].sort()  # a set: in another order in every process
+    return json.dumps(held, sort_keys=True)
 
 
 def pool_counts(pools: Sequence[Pool]) -> dict[str, dict[str, int]]:

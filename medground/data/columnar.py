@@ -34,6 +34,8 @@ from medground.schema.vocabulary import Vocabulary
 
 MANIFEST, INDEX, VOCABULARY, REPORT = "data_set.json", "index.parquet", "vocabulary.json", "import_report.json"
 _BATCH = 4096
+_FEW_VALUES = ("domain", "dataset", "part", "exhaustive_for", "attributes")
+"""Columns of which the same values come again and again: held in memory as numbers into a list of values."""
 _BOX = pa.struct([(name, pa.float64()) for name in ("x1", "y1", "x2", "y2")])
 _REGION = pa.struct(
     [
@@ -60,7 +62,7 @@ SCHEMA = pa.schema(
         ("domain", pa.string()),
         ("dataset", pa.string()),
         ("regions", pa.list_(_REGION)),
-        ("exhaustive_for", pa.list_(pa.string())),
+        ("exhaustive_for", pa.string()),  # JSON list: few different ones, so that each is held once
         ("synthetic", pa.bool_()),
         ("part", pa.string()),
         ("columns_toward_left", pa.int8()),
@@ -109,7 +111,7 @@ class DataSet(Sequence[ImageRecord]):
         try:
             self.manifest = Manifest.model_validate_json(manifest.read_bytes())
             self._table = _read_index(folder / INDEX)
-            if not self._table.schema.equals(SCHEMA) or self._table.num_rows != self.manifest.records:
+            if self._table.num_rows != self.manifest.records:
                 raise DataSetError(f"{INDEX} in {folder} does not fit {MANIFEST}; run medground import again")
         except (ValidationError, OSError, pa.ArrowException) as error:
             raise DataSetError(f"the data set at {folder} cannot be read ({type(error).__name__})") from error
@@ -172,7 +174,14 @@ class DataSet(Sequence[ImageRecord]):
 def _read_index(path: Path) -> pa.Table:
     """The index, one row group after another: read in one go it takes three times its size while it is read."""
     file = pq.ParquetFile(path, memory_map=True)
-    groups = [file.read_row_group(number, use_threads=False) for number in range(file.num_row_groups)]
+    if not file.schema_arrow.equals(SCHEMA):
+        raise pa.ArrowInvalid("another schema")
+    groups = []
+    for number in range(file.num_row_groups):
+        group = file.read_row_group(number, use_threads=False)
+        for name in _FEW_VALUES:
+            group = group.set_column(group.column_names.index(name), name, group.column(name).dictionary_encode())
+        groups.append(group)
     pa.default_memory_pool().release_unused()
     return pa.concat_tables(groups) if groups else SCHEMA.empty_table()
 
@@ -263,13 +272,13 @@ def _place(record: ImageRecord, folder: Path) -> str | None:
 
 def _row(record: ImageRecord, path: str | None) -> dict[str, Any]:
     row = record.model_dump(mode="json")
-    row["exhaustive_for"] = sorted(record.exhaustive_for)
+    row["exhaustive_for"] = json.dumps(sorted(record.exhaustive_for), ensure_ascii=False)
     row["attributes"] = json.dumps(record.attributes, sort_keys=True, ensure_ascii=False)
     return {**row, "path": path}
 
 
 def _record(row: dict[str, Any], folder: Path) -> ImageRecord:
-    row["attributes"] = json.loads(row["attributes"])
+    row["attributes"], row["exhaustive_for"] = json.loads(row["attributes"]), json.loads(row["exhaustive_for"])
     if row["path"] is not None:
         row["path"] = folder / row["path"]  # an absolute path stays as it is
     return ImageRecord.model_validate(row)

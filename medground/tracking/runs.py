@@ -1,77 +1,338 @@
-"""Runs in MLflow: a SQLite store under `mlruns/`, artifacts beside it."""
+"""Runs in MLflow: a parent with a child for each stage or measurement, gone on with after a kill."""
 
 from __future__ import annotations
 
+import bisect
+import hashlib
+import itertools
+import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import: nothing about a run leaves the machine
 import mlflow
-from mlflow.tracking import MlflowClient
 
-BATCH = 500  # MLflow takes at most 500 parameters or 1,000 metrics in one call
+from medground.schema.errors import UsageError
+from medground.tracking.figures import Figure, as_metrics
+from medground.tracking.store import is_writable_run, open_store
+
+PARENT_TAG = "mlflow.parentRunId"
+KIND_TAG = "medground.kind"
+METRICS_AT_ONCE, PARAMETERS_AT_ONCE = 500, 100  # MLflow takes at most 1,000 and 100 in one call
+LONGEST_VALUE, LONGEST_DIGEST = 5000, 36
+Say = Callable[[str], None]
 
 
-class Run:
-    """One MLflow run that is open for writing."""
+@dataclass(frozen=True, slots=True)
+class DatasetVersion:
+    """What a run was trained or measured on.
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self._client = client
+    Attributes:
+        name: of the data set, such as `fracatlas/train`.
+        sha256: of its records.
+        counts: images, boxes and so on.
+    """
+
+    name: str
+    sha256: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class RunNotes:
+    """The ids of a run and of its children, kept in the training folder so that a resumed training finds them.
+
+    Args:
+        path: of the JSON file; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        try:
+            self._ids: dict[str, str] = dict(json.loads(path.read_text(encoding="utf-8"))) if path else {}
+        except (FileNotFoundError, ValueError, TypeError):
+            self._ids = {}
+
+    def find(self, name: str) -> str | None:
+        """The id kept under a name."""
+        return self._ids.get(name)
+
+    def keep(self, name: str, run_id: str) -> None:
+        """Keeps an id; the file is whole at any moment."""
+        self._ids[name] = run_id
+        if self._path:
+            part = self._path.with_name(f"{self._path.name}.part")
+            part.write_text(json.dumps(self._ids, indent=1), encoding="utf-8")
+            part.replace(self._path)
+
+
+class RunLog:
+    """One MLflow run that is open for writing.
+
+    A store that is lost, locked or full while it is written to is said once and stops nothing: training goes on, and
+    what was not written is not written later.
+    """
+
+    def __init__(self, client: mlflow.MlflowClient, experiment_id: str, run_id: str, notes: RunNotes, say: Say) -> None:
+        self._client, self._experiment_id, self._notes, self._say = client, experiment_id, notes, say
         self.run_id = run_id
+        self._failed = False
 
     def parameters(self, values: Mapping[str, object]) -> None:
-        """Records parameters; a value longer than MLflow stores is cut."""
-        items = [mlflow.entities.Param(key, str(value)[:5000]) for key, value in values.items()]
-        for start in range(0, len(items), 100):
-            self._client.log_batch(self.run_id, params=items[start : start + 100])
+        """Records parameters, cut to what MLflow stores; a changed one keeps its first value, the new is a tag."""
+        wanted = {key: str(value)[:LONGEST_VALUE] for key, value in values.items()}
+
+        def write() -> None:
+            known = self._client.get_run(self.run_id).data.params
+            new = [mlflow.entities.Param(key, value) for key, value in wanted.items() if key not in known]
+            for some in _parts(new, PARAMETERS_AT_ONCE):
+                self._client.log_batch(self.run_id, params=some)
+            for key, value in wanted.items():
+                if known.get(key, value) != value:
+                    self._client.set_tag(self.run_id, f"changed.{key}", value)
+
+        self._safely(write)
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Records named numbers at a step."""
         now = int(mlflow.utils.time.get_current_time_millis())
         items = [mlflow.entities.Metric(key, float(value), now, step) for key, value in values.items()]
-        for start in range(0, len(items), BATCH):
-            self._client.log_batch(self.run_id, metrics=items[start : start + BATCH])
 
-    def artifact(self, path: Path) -> None:
-        """Copies a file or folder into the run."""
+        def write() -> None:
+            for some in _parts(items, METRICS_AT_ONCE):
+                self._client.log_batch(self.run_id, metrics=some)
+
+        self._safely(write)
+
+    def figures(self, figures: Iterable[Figure]) -> None:
+        """Records measured figures with their intervals."""
+        self.metrics(as_metrics(figures))
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Sets tags."""
+        self._safely(lambda: [self._client.set_tag(self.run_id, key, value) for key, value in values.items()])
+
+    def datasets(self, versions: Iterable[DatasetVersion], context: str) -> None:
+        """Records data sets as MLflow inputs, and their whole hashes as parameters `data/NAME/sha256`.
+
+        Args:
+            versions: the data sets.
+            context: what they are used for, such as `training`.
+        """
+        entities, used = mlflow.entities, list(versions)
+        inputs = [
+            entities.DatasetInput(
+                entities.Dataset(
+                    name=version.name,
+                    digest=version.sha256[:LONGEST_DIGEST],
+                    source_type="local",
+                    source=json.dumps({"name": version.name}),
+                    profile=json.dumps(dict(version.counts)),
+                ),
+                [entities.InputTag("mlflow.data.context", context)],
+            )
+            for version in used
+        ]
+        self._safely(lambda: self._client.log_inputs(self.run_id, inputs) if inputs else None)
+        self.parameters({f"data/{version.name}/sha256": version.sha256 for version in used})
+        self.parameters({f"data/{v.name}/{key}": count for v in used for key, count in v.counts.items()})
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Copies a file into the run, or a folder under its own name; `folder` puts it deeper."""
         if path.is_dir():
-            self._client.log_artifacts(self.run_id, str(path), path.name)
+            inside = f"{folder}/{path.name}" if folder else path.name
+            self._safely(lambda: self._client.log_artifacts(self.run_id, str(path), inside))
         else:
-            self._client.log_artifact(self.run_id, str(path))
+            self._safely(lambda: self._client.log_artifact(self.run_id, str(path), folder))
+
+    def register(self, bundle: Path, model: str, alias: str) -> None:
+        """Copies a bundle into the run and registers it as a version of a model; a second time only moves the alias.
+
+        Args:
+            bundle: the bundle's folder, with its `manifest.json`.
+            model: name of the registered model.
+            alias: what the version is called, such as `newest`; taken from the version that had it.
+        """
+        digest = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+
+        def write() -> None:
+            client = self._client
+            if not client.search_registered_models(f"name = '{model}'"):
+                client.create_registered_model(model)
+            versions = client.search_model_versions(f"name = '{model}' and run_id = '{self.run_id}'")
+            version = next((v.version for v in versions if v.tags.get("manifest_sha256") == digest), None)
+            if version is None:
+                inside = f"bundle/{digest[:12]}"  # versions of one run side by side
+                client.log_artifacts(self.run_id, str(bundle), inside)
+                source = f"{client.get_run(self.run_id).info.artifact_uri}/{inside}"
+                tags = {"manifest_sha256": digest}
+                version = client.create_model_version(model, source, run_id=self.run_id, tags=tags).version
+            client.set_registered_model_alias(model, alias, version)
+
+        self._safely(write)
+
+    @contextmanager
+    def child(self, name: str, *, kind: str) -> Iterator[RunLog]:
+        """Opens a run below this one, gone on with if the notes know it, and closes it as finished or failed.
+
+        Args:
+            name: unique among the children, such as `stage align`.
+            kind: `stage` or `evaluation`; kept as the tag `medground.kind`.
+        """
+        tags = {PARENT_TAG: self.run_id, KIND_TAG: kind}
+        run_id = self._notes.find(name)
+        try:
+            mine = run_id is not None and _parent_of(self._client, run_id) == self.run_id
+            if not mine:
+                run_id = str(self._client.create_run(self._experiment_id, run_name=name, tags=tags).info.run_id)
+                self._notes.keep(name, run_id)
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            self._report(error)
+        # Without a store the child still takes what it is given, and drops it.
+        child = RunLog(self._client, self._experiment_id, run_id or self.run_id, self._notes, self._say)
+        child._failed = self._failed
+        with child.running():
+            yield child
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Marks the run as running, then as finished or failed."""
+        self._safely(lambda: self._client.update_run(self.run_id, status="RUNNING"))
+        try:
+            yield
+        except BaseException:
+            self._safely(lambda: self._client.set_terminated(self.run_id, "FAILED"))
+            raise
+        self._safely(lambda: self._client.set_terminated(self.run_id))
+
+    def _safely(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code == "INVALID_PARAMETER_VALUE":  # what is written is wrong, not the store
+                raise
+            self._report(error)
+        except OSError as error:
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        if not self._failed:
+            reason = str(error).strip().splitlines()[0][:200]
+            self._say(f"MLflow cannot be written to ({reason}); going on without it")
+        self._failed = True
+
+
+class StagedLog:
+    """Numbers of a training, each given to the child run of the stage that its step falls in.
+
+    Args:
+        run: the parent.
+        stages: name and number of steps of each stage, in order.
+    """
+
+    def __init__(self, run: RunLog, stages: Sequence[tuple[str, int]]) -> None:
+        self._run, self._stages = run, stages
+        self._open = ExitStack()
+        self._current: tuple[str, RunLog] | None = None
+
+    def __enter__(self) -> StagedLog:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._open.__exit__(*raised)  # type: ignore[arg-type]  # the three of the protocol
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Takes named numbers after so many steps over all stages, 1 at the first; children count their own steps."""
+        ends = list(itertools.accumulate(steps for _, steps in self._stages))
+        index = bisect.bisect_left(ends, step)
+        if index == len(ends):
+            raise ValueError(f"step {step} lies after the last of the {ends[-1] if ends else 0} steps")
+        name, steps = self._stages[index]
+        if self._current is None or self._current[0] != name:
+            self._open.close()
+            self._current = name, self._open.enter_context(self._run.child(f"stage {name}", kind="stage"))
+        self._current[1].metrics(values, step - ends[index] + steps)
 
 
 @contextmanager
-def open_run(home: Path, experiment: str, name: str, *, run_id: str | None = None) -> Iterator[Run]:
-    """Opens a run, new or resumed, and closes it as finished or failed.
+def open_run(
+    home: Path, experiment: str, name: str, *, notes: Path | None = None, say: Say = print
+) -> Iterator[RunLog]:
+    """Opens a run, new or gone on with, and closes it as finished or failed.
 
     Args:
         home: the `mlruns` folder.
         experiment: name of the experiment, made if absent.
         name: name of a new run.
-        run_id: goes on with that run if it is still in the store.
+        notes: JSON file in the training folder that keeps the ids; with it the run of a killed training goes on.
+        say: told of a lost store.
+
+    Raises:
+        UsageError: if the store cannot be opened.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(f"sqlite:///{(home / 'mlflow.db').resolve()}")
-    found = client.get_experiment_by_name(experiment)
-    if found:
-        experiment_id = found.experiment_id
-    else:
-        experiment_id = client.create_experiment(experiment, str((home / "artifacts").resolve()))
-    if run_id is None or not _exists(client, run_id):
-        run_id = client.create_run(experiment_id, run_name=name).info.run_id
-    try:
-        yield Run(client, run_id)
-    except BaseException:
-        client.set_terminated(run_id, "FAILED")
-        raise
-    client.set_terminated(run_id)
+    client, experiment_id = open_store(home, experiment)
+    kept = RunNotes(notes)
+    known = kept.find("run")
+    tags = {KIND_TAG: "training"}
+    run_id = known
+    if known is None or not is_writable_run(client, known):
+        if known is not None:
+            say(f"the MLflow store in {os.path.relpath(home)} does not hold run {known}; going on in a new run")
+            tags["medground.goes_on_from_lost_run"] = known
+        run_id = str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
+        kept.keep("run", run_id)
+    run = RunLog(client, experiment_id, str(run_id), kept, say)
+    with run.running():
+        yield run
 
 
-def _exists(client: MlflowClient, run_id: str) -> bool:
+def find_artifacts(home: Path, experiment: str, run: str, ending: str) -> list[Path]:
+    """Files of a run and its children whose names end so.
+
+    Args:
+        home: the `mlruns` folder.
+        experiment: name of the experiment.
+        run: id of a run, or its name; of several so named, the newest.
+        ending: of the file names.
+
+    Raises:
+        UsageError: if the store holds no such run.
+    """
+    client, experiment_id = open_store(home, experiment)
+    filters = (f"attributes.run_id = '{run}'", f"attributes.run_name = '{run}'")
+    order = ["attributes.start_time DESC"]
     try:
-        client.get_run(run_id)
-    except mlflow.exceptions.MlflowException:
-        return False
-    return True
+        found = [r for f in filters for r in client.search_runs([experiment_id], f, order_by=order, max_results=1)]
+    except mlflow.exceptions.MlflowException:  # a quote in the name
+        found = []
+    if not found:
+        raise UsageError(f"{run!r} is neither a file, a folder nor a run in {home}; see make mlflow for the runs")
+    run_id = found[0].info.run_id
+    family = [found[0], *client.search_runs([experiment_id], f"tags.`{PARENT_TAG}` = '{run_id}'")]
+    roots = [Path(member.info.artifact_uri.removeprefix("file://")) for member in family]
+    return sorted(path for root in roots for path in root.rglob(f"*{ending}"))
+
+
+def finished_run(home: Path, experiment: str, tag: str, value: str) -> str | None:
+    """The id of a finished run with a tag; runs with that tag that were begun and never finished are deleted."""
+    client, experiment_id = open_store(home, experiment)
+    finished: str | None = None
+    for run in client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'"):
+        if run.info.status == "FINISHED":
+            finished = str(run.info.run_id)
+        else:
+            client.delete_run(run.info.run_id)
+    return finished
+
+
+def _parent_of(client: mlflow.MlflowClient, run_id: str) -> str | None:
+    if not is_writable_run(client, run_id):
+        return None
+    parent: str | None = client.get_run(run_id).data.tags.get(PARENT_TAG)
+    return parent
+
+
+def _parts(items: list[Any], size: int) -> Iterator[list[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

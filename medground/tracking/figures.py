@@ -1,0 +1,82 @@
+"""Names of measured figures, the same in every run, each kept with its interval and the size of the data behind it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from pydantic import Field, model_validator
+
+from medground.schema.config import StrictConfig
+
+LOW, HIGH, COUNT = "low", "high", "n"
+MEAN, ALL = "mean", "all"  # in the place of a concept: over the concepts, over all questions
+AP50_SMALL, ABSENT_ERROR = "ap50/small", "absent_error"
+_RESERVED = {LOW, HIGH, COUNT, "rare"}
+_NAME = re.compile(r"(?:ap50/rare|ap50|ap|froc|ece)/([a-z][a-z0-9_]*)")
+
+
+def ap50(concept: str) -> str:
+    """Average precision at an overlap of 0.5."""
+    return f"ap50/{concept}"
+
+
+def ap(concept: str) -> str:
+    """Average precision over the overlaps 0.5 to 0.95, as COCO defines it."""
+    return f"ap/{concept}"
+
+
+def ap50_rare(concept: str) -> str:
+    """AP at 0.5 again, of concepts that are rare in training."""
+    return f"ap50/rare/{concept}"
+
+
+def froc(concept: str) -> str:
+    """Mean sensitivity at 1/8 to 8 false positives an image."""
+    return f"froc/{concept}"
+
+
+def ece(concept: str) -> str:
+    """Expected calibration error of the presence probability."""
+    return f"ece/{concept}"
+
+
+class Figure(StrictConfig):
+    """One measured number.
+
+    Attributes:
+        name: of a family of this module, such as `ap50/nodule`.
+        value: on the data as they are.
+        low, high: limits of the 95% bootstrap interval; both None where it was not computed.
+        n: labelled boxes behind it, or questions where it is about answers.
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _is_named_and_finite(self) -> Figure:
+        known = _NAME.fullmatch(self.name)
+        if self.name != ABSENT_ERROR and (known is None or known[1] in _RESERVED):
+            raise ValueError(f"{self.name!r} is no name of a figure; make it by medground.tracking.figures")
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f"{self.name} needs both limits or none, got {self.low} and {self.high}")
+        numbers = [x for x in (self.low, self.value, self.high) if x is not None]
+        if not all(map(math.isfinite, numbers)) or numbers[0] > numbers[-1]:
+            raise ValueError(f"{self.name} needs finite numbers with low <= high, got {numbers}")
+        return self
+
+
+def as_metrics(figures: Iterable[Figure]) -> dict[str, float]:
+    """Figures as MLflow's plain numbers: `NAME`, `NAME/low`, `NAME/high` and `NAME/n`."""
+    out: dict[str, float] = {}
+    for figure in figures:
+        out[figure.name] = figure.value
+        if figure.low is not None and figure.high is not None:
+            out[f"{figure.name}/{LOW}"], out[f"{figure.name}/{HIGH}"] = figure.low, figure.high
+        out[f"{figure.name}/{COUNT}"] = figure.n
+    return out

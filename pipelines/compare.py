@@ -1,0 +1,207 @@
+"""`python -m pipelines compare RUN...`: one page of several runs on the same images, rare findings first.
+
+A RUN is a scene file of `python -m pipelines evaluate`, a folder with such files, or a run in MLflow by id or name.
+Differences are to the first run, with 95% intervals over resamples of patients, the same for both runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure as Canvas
+
+from medground.evaluation.bootstrap import Interval, bootstrap_by_patient
+from medground.evaluation.detection import Statistic
+from medground.schema.errors import MedgroundError, UsageError
+from medground.tracking.figures import ap50
+from medground.tracking.runs import find_artifacts
+from pipelines.resampled import difference
+from pipelines.scenes import ENDING, RARE_BELOW, Scene, load_scene, statistics_of
+from pipelines.sources import say
+
+HOME = Path(__file__).resolve().parents[1] / "mlruns"
+EXPERIMENT = "medground"
+STYLE = (
+    "body{font:15px/1.4 sans-serif;max-width:75em;margin:2em auto;padding:0 1em}table{border-collapse:collapse}"
+    "td,th{padding:.2em .8em;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child"
+    "{text-align:left}.up{color:#00629b;font-weight:bold}.down{color:#b3261e;font-weight:bold}.rare{background:#f3f3ea}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure: n behind it, of each run its interval, and of each run but the first its difference to the first."""
+
+    name: str
+    n: int
+    values: tuple[Interval | None, ...]
+    differences: tuple[Interval | None, ...]
+
+
+def find_scenes(run: str, home: Path) -> dict[str, Scene]:
+    """The scenes of a run by data set.
+
+    Raises:
+        UsageError: if there is none, or two of one data set.
+    """
+    path = Path(run)
+    if path.is_dir():
+        files = sorted(path.rglob(f"*{ENDING}"))
+    else:
+        files = [path] if path.is_file() else find_artifacts(home, EXPERIMENT, run, ENDING)
+    if not files:
+        raise UsageError(f"{run!r} holds no scene (*{ENDING}); make one by python -m pipelines evaluate")
+    scenes: dict[str, Scene] = {}
+    for scene in map(load_scene, files):
+        if scene.data in scenes:
+            raise UsageError(f"{run!r} holds two scenes of {scene.data}; name the file instead")
+        scenes[scene.data] = scene
+    return scenes
+
+
+def compare(scenes: Sequence[Scene], *, resamples: int = 1000, seed: int = 0) -> list[Row]:
+    """Figures of several systems on the same images, rare findings first.
+
+    What is measured, and what is rare, is settled by the first scene.
+
+    Args:
+        scenes: at least one.
+        resamples: of patients.
+        seed: of the resamples.
+
+    Raises:
+        UsageError: if the scenes have other images or truths.
+    """
+    first = scenes[0]
+    known = {image.image_id: image for image in first.truth()}
+    for scene in scenes[1:]:
+        if {image.image_id: image for image in scene.truth()} != known:
+            raise UsageError(
+                f"{first.system} and {scene.system} were measured on other images or truths of {first.data}; "
+                "evaluate both on the same"
+            )
+    # In one order: equal scores are ranked by it.
+    ordered = [
+        s.model_copy(
+            update={
+                "training_boxes": first.training_boxes,
+                "images": tuple(sorted(s.images, key=lambda image: image.image_id)),
+            }
+        )
+        for s in scenes
+    ]
+    images = ordered[0].truth()
+    tables = [{name: (statistic, about, n) for name, statistic, about, n in statistics_of(s)} for s in ordered]
+    rows = []
+    for name, (statistic, about, n) in tables[0].items():
+
+        def interval(of: Statistic, concepts: frozenset[str] = about) -> Interval | None:
+            return bootstrap_by_patient(of, images, concepts, n=resamples, seed=seed)
+
+        others = [table[name][0] for table in tables[1:]]
+        values = tuple(interval(each) for each in (statistic, *others))
+        differences = tuple(interval(difference(statistic, other)) for other in others)
+        if values[0] is not None:
+            rows.append(Row(name, values[0].n_boxes if n is None else n, values, differences))
+    rare = [row for row in rows if row.name.startswith("ap50/rare/")]
+    again = {ap50(concept) for concept in first.rare()}
+    return rare + [row for row in rows if row not in rare and row.name not in again]
+
+
+def page(labels: Sequence[str], sections: Sequence[tuple[Scene, Sequence[Row]]], *, resamples: int) -> str:
+    """The comparison as one HTML page that needs no other file."""
+    parts = [
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>Runs compared</title><style>{STYLE}</style>",
+        "<h1>Runs compared</h1><ol>",
+        *(f"<li>{html.escape(label)}</li>" for label in labels),
+        f"</ol><p>In brackets 95% intervals over {resamples} resamples of patients, the same for all runs. A "
+        "difference is to run 1, coloured where its interval leaves out zero (of ece and absent_error less is better). "
+        f"Shaded: findings with fewer than {RARE_BELOW} boxes in the training of run 1.</p>",
+    ]
+    for scene, rows in sections:
+        patients = len({image.patient_id for image in scene.images})
+        parts.append(f"<h2>{html.escape(scene.data)}</h2><p>{len(scene.images)} images of {patients} patients.</p>")
+        if len(labels) > 1:
+            parts.append(f'<img alt="Differences in AP@0.5 to run 1" src="data:image/png;base64,{_plot(rows)}">')
+        heads = ["figure", "n", "run 1"]
+        heads += [head for k in range(2, len(labels) + 1) for head in (f"run {k}", f"run {k} - run 1")]
+        parts.append(f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>")
+        parts += [_row(row) for row in rows]
+        parts.append("</table>")
+    return "\n".join(parts) + "\n</html>\n"
+
+
+def _row(row: Row) -> str:
+    cells = [f"<td>{row.name}</td><td>{row.n}</td><td>{_words(row.values[0])}</td>"]
+    for value, change in zip(row.values[1:], row.differences, strict=True):
+        side = "" if change is None else "up" if change.low > 0 else "down" if change.high < 0 else ""
+        cells.append(f'<td>{_words(value)}</td><td class="{side}">{_words(change, sign="+")}</td>')
+    rare = ' class="rare"' if row.name.startswith("ap50/rare/") else ""
+    return f"<tr{rare}>{''.join(cells)}</tr>"
+
+
+def _words(interval: Interval | None, *, sign: str = "") -> str:
+    if interval is None:
+        return "-"
+    return f"{interval.value:{sign}.3f} [{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+
+
+def _plot(rows: Sequence[Row]) -> str:
+    """A forest plot of the differences in AP@0.5, as base64 PNG."""
+    shown = [row for row in rows if row.name.startswith("ap50/")][::-1]
+    canvas = Canvas(figsize=(8, 1 + 0.25 * len(shown)), layout="constrained")
+    axes = canvas.subplots()
+    runs = len(rows[0].differences) if rows else 0
+    for k in range(runs):
+        points = [(y, d) for y, row in enumerate(shown) if (d := row.differences[k]) is not None]
+        heights = [y + 0.5 * ((k + 1) / (runs + 1) - 0.5) for y, _ in points]
+        axes.hlines(heights, [d.low for _, d in points], [d.high for _, d in points], colors=f"C{k}")
+        axes.plot([d.value for _, d in points], heights, "o", color=f"C{k}", label=f"run {k + 2} - run 1")
+    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.set_yticks(range(len(shown)), [row.name for row in shown])
+    axes.set_xlabel("difference in AP@0.5, 95% interval")
+    axes.legend()
+    held = io.BytesIO()
+    canvas.savefig(held, format="png", dpi=100)
+    return base64.b64encode(held.getvalue()).decode()
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = argparse.ArgumentParser(prog="python -m pipelines compare", description=__doc__)
+    parse.add_argument("runs", nargs="+", metavar="RUN", help="scene file, folder of scene files, or run id or name")
+    parse.add_argument("--out", type=Path, default=Path("out/compare.html"), help="the page to write")
+    parse.add_argument("--resamples", type=int, default=1000, help="of patients (default: 1000)")
+    parse.add_argument("--mlruns", type=Path, default=HOME, help="MLflow's home (default: mlruns/)")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; see `parser`."""
+    args = parser().parse_args(argv)
+    try:
+        found = [find_scenes(run, args.mlruns) for run in args.runs]
+        shared = [data for data in found[0] if all(data in scenes for scenes in found)]
+        if not shared:
+            sets = "; ".join(", ".join(scenes) for scenes in found)
+            raise UsageError(f"the runs share no data set, they were measured on: {sets}")
+        sections = [(found[0][d], compare([s[d] for s in found], resamples=args.resamples)) for d in shared]
+    except MedgroundError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    labels = [f"{run}: {scenes[shared[0]].system}" for run, scenes in zip(args.runs, found, strict=True)]
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(page(labels, sections, resamples=args.resamples), encoding="utf-8")
+    print(args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

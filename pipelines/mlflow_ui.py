@@ -1,0 +1,157 @@
+"""`python -m pipelines mlflow-ui`: opens MLflow with the shipped model's runs, also in a fresh clone.
+
+The shipped bundle's training summary and the committed evaluations are brought into `mlruns/` once; then MLflow's own
+interface is started on the loopback address.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from medground.evaluation.report import EvaluationReport
+from medground.model.bundle import shipped_bundle_path
+from medground.schema.errors import BundleMissingError, MedgroundError, UsageError
+from medground.tracking import figures
+from medground.tracking.figures import Figure
+from medground.tracking.runs import finished_run, open_run
+from medground.tracking.store import store_uri
+from pipelines.compare import EXPERIMENT, HOME
+from pipelines.scenes import RARE_BELOW, figure
+from pipelines.sources import say
+from pipelines.train import flat, numbers
+
+TAG = "medground.shipped"
+EVALUATIONS = Path(__file__).resolve().parents[1] / "docs" / "evaluation"
+LOOPBACK = "127.0.0.1"
+
+
+def report_figures(report: EvaluationReport) -> Iterator[Figure]:
+    """The figures of a committed report; what it gives without an interval stays without one."""
+    for name, mean in ((figures.ap50, report.mean_ap50), (figures.ap, report.mean_ap50_95)):
+        if mean:
+            yield figure(name(figures.MEAN), mean)
+    for row in report.concepts:
+        named = [(figures.ap50, row.ap50), (figures.ap, row.ap50_95)]
+        named += [(figures.ap50_rare, row.ap50)] if row.training_boxes < RARE_BELOW else []
+        for name, interval in named:
+            if interval:
+                yield figure(name(row.concept), interval)
+        if row.froc:
+            yield Figure(name=figures.froc(row.concept), value=row.froc.mean_sensitivity, n=row.froc.n_boxes)
+        if row.verdicts and row.verdicts.calibration:
+            fit = row.verdicts.calibration
+            yield Figure(name=figures.ece(row.concept), value=fit.ece, n=fit.n)
+    if report.verdicts:
+        if report.verdicts.calibration:
+            fit = report.verdicts.calibration
+            yield Figure(name=figures.ece(figures.ALL), value=fit.ece, n=fit.n)
+        absent = report.verdicts.absent
+        if absent.supported:
+            yield Figure(name=figures.ABSENT_ERROR, value=absent.found / absent.supported, n=absent.supported)
+
+
+def import_shipped(home: Path, *, bundle: Path | None = None, evaluations: Path = EVALUATIONS) -> str:
+    """Brings the shipped bundle, its summary and its evaluations into the store, unless they are there.
+
+    Args:
+        home: the `mlruns` folder.
+        bundle: its folder; None is the shipped one.
+        evaluations: folder of the committed `*.json` reports.
+
+    Returns:
+        The id of the run.
+
+    Raises:
+        BundleMissingError: if the bundle has no training summary or manifest.
+        UsageError: if the store cannot be opened, or a report not be read.
+    """
+    folder = bundle or shipped_bundle_path()
+    manifest, summary = folder / "manifest.json", folder / "training_summary.json"
+    for path in (manifest, summary):
+        if not path.is_file():
+            raise BundleMissingError(f"{path} is missing; check the bundle out again")
+    reports = sorted(evaluations.glob("*.json"))
+    whole = hashlib.sha256(b"".join(path.read_bytes() for path in (manifest, summary, *reports))).hexdigest()
+    known = finished_run(home, EXPERIMENT, TAG, whole)
+    if known:
+        return known
+    read = [(path, _report(path)) for path in reports]
+    told = json.loads(summary.read_bytes())
+    about = json.loads(manifest.read_bytes())
+    with open_run(home, EXPERIMENT, f"shipped {about['name']} {about['version']}", say=say) as run:
+        run.tags({TAG: whole})
+        run.parameters(flat(told.get("recipe", {})))
+        run.parameters({"recipe_sha256": told.get("recipe_sha256", ""), **flat(told.get("parts", {}), "data/")})
+        run.metrics({f"development/{key}": value for key, value in numbers(told.get("development", {})).items()})
+        for path, report in read:
+            with run.child(f"evaluation {path.stem}", kind="evaluation") as child:
+                child.tags({TAG: whole})
+                child.parameters({"system": report.system, "data": report.data, "resamples": report.resamples})
+                child.figures(report_figures(report))
+                child.artifact(path)
+        run.register(folder, about["name"], "shipped")
+        return run.run_id
+
+
+def _report(path: Path) -> EvaluationReport:
+    try:
+        return EvaluationReport.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{path} is no evaluation report; make it anew by python -m pipelines evaluate") from error
+
+
+def server_command(home: Path, port: int) -> list[str]:
+    """The command line that starts MLflow's interface on the loopback address."""
+    options = ["--backend-store-uri", store_uri(home), "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "ui", *options]
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on the port of the loopback address."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            held.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = argparse.ArgumentParser(prog="python -m pipelines mlflow-ui", description=__doc__)
+    parse.add_argument("--mlruns", type=Path, default=HOME, help="MLflow's home (default: mlruns/)")
+    parse.add_argument("--port", type=int, default=5000, help="of the loopback address (default: 5000)")
+    parse.add_argument("--import-only", action="store_true", help="bring the shipped runs in, and start nothing")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; see `parser`."""
+    args = parser().parse_args(argv)
+    try:
+        run_id = import_shipped(args.mlruns)
+        say(f"the shipped model is run {run_id} in {args.mlruns}")
+        if args.import_only:
+            return 0
+        if not is_free(args.port):
+            raise UsageError(f"port {args.port} is taken; give another: make mlflow PORT=5001")
+    except MedgroundError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    say(f"http://{LOOPBACK}:{args.port} until Ctrl-C")
+    try:
+        return subprocess.run(server_command(args.mlruns, args.port), check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from medground.tracking import figures
+from medground.tracking.figures import Figure, as_metrics
+
+
+def test_the_names_are_the_fixed_ones():
+    made = [named("nodule") for named in (figures.ap50, figures.ap, figures.ap50_rare, figures.froc, figures.ece)]
+    assert made == ["ap50/nodule", "ap/nodule", "ap50/rare/nodule", "froc/nodule", "ece/nodule"]
+    assert (figures.AP50_SMALL, figures.ABSENT_ERROR) == ("ap50/small", "absent_error")
+    for name in [*made, figures.AP50_SMALL, figures.ABSENT_ERROR, figures.ap50(figures.MEAN)]:
+        assert Figure(name=name, value=0.5, n=3).name == name
+
+
+def test_a_figure_becomes_four_numbers_and_two_without_an_interval():
+    with_interval = Figure(name="ap50/nodule", value=0.5, low=0.25, high=0.75, n=12)
+    without = Figure(name="absent_error", value=0.1, n=40)
+    assert as_metrics([with_interval, without]) == {
+        "ap50/nodule": 0.5,
+        "ap50/nodule/low": 0.25,
+        "ap50/nodule/high": 0.75,
+        "ap50/nodule/n": 12,
+        "absent_error": 0.1,
+        "absent_error/n": 40,
+    }
+
+
+@pytest.mark.parametrize("name", ["ap75/nodule", "ap50", "ap50/rare", "ap50/low", "ap50/Nodule", "froc/n", "mean", ""])
+def test_other_names_are_refused(name):
+    with pytest.raises(ValidationError, match="is no name of a figure"):
+        Figure(name=name, value=0.5, n=1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"value": float("nan")}, {"low": 0.1}, {"low": 0.6, "high": 0.4}, {"low": 0.1, "high": float("inf")}, {"n": -1}],
+)
+def test_a_figure_that_says_nothing_is_refused(wrong):
+    with pytest.raises(ValidationError):
+        Figure(**{"name": "ap50/nodule", "value": 0.5, "n": 1, **wrong})
