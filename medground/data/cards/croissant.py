@@ -77,7 +77,7 @@ _COLUMNS = {
     "domain": "Kind of image.",
     "dataset": "Name of the data set it came from.",
     "regions": "Labelled regions; corners in pixels of the stored image.",
-    "exhaustive_for": "JSON list of concepts whose every region is labelled on this image; outside it silence says nothing.",
+    "exhaustive_for": "JSON list of concepts whose every region is labelled; outside it silence says nothing.",
     "synthetic": "True for an image made by code.",
     "part": "Part that the publisher put it in.",
     "columns_toward_left": "1 where columns run toward the patient's left, -1 toward the right, empty where unknown.",
