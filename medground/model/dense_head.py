@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from medground.model.backbones.compact import STRIDES_PX, Pyramid
+from medground.model.backbones.compact import STRIDES_PX
+from medground.model.backbones.interface import Pyramid
 from medground.model.config import HeadConfig
 
 
@@ -33,10 +34,10 @@ class Dense:
     strides_A: Tensor
 
 
-def locations(sizes: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+def locations(sizes: list[tuple[int, int]], strides_px: tuple[int, ...] = STRIDES_PX) -> tuple[Tensor, Tensor]:
     """Centres (A, 2) as x, y pixels and strides (A,) of all locations, finest level first, row by row."""
     centres, strides = [], []
-    for (rows, columns), stride in zip(sizes, STRIDES_PX, strict=True):
+    for (rows, columns), stride in zip(sizes, strides_px, strict=True):
         y, x = torch.meshgrid(torch.arange(rows) + 0.5, torch.arange(columns) + 0.5, indexing="ij")
         centres.append(torch.stack([x, y], -1).reshape(-1, 2) * stride)
         strides.append(torch.full((rows * columns,), float(stride)))
@@ -83,7 +84,7 @@ class DenseHead(nn.Module):
         embedding_BAD = torch.cat(embeddings, 2).transpose(1, 2)
         logits_BAP = embedding_BAD @ text_PD.T * self.scale.exp() + self.bias
         distances_BA4K = torch.unflatten(torch.cat(distances, 2).transpose(1, 2), 2, (4, self.bins))
-        centres_A2, strides_A = locations(sizes)
+        centres_A2, strides_A = locations(sizes, pyramid.strides_px)
         boxes_BA4 = boxes_from_distances(distances_BA4K, centres_A2, strides_A)
         return Dense(logits_BAP, distances_BA4K, boxes_BA4, centres_A2, strides_A)
 

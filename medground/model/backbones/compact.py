@@ -5,32 +5,14 @@ Legend: B images, C channels, H W rows and columns of a level.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from medground.model.backbones.interface import Pyramid as Pyramid
 from medground.model.config import CompactConfig
 
 STRIDES_PX = (8, 16, 32)
-
-
-@dataclass(frozen=True, slots=True)
-class Pyramid:
-    """Feature levels of strides 8, 16 and 32, and one vector per image.
-
-    Attributes:
-        levels_BCHW: three tensors of equal width, finest first.
-        image_BC: mean of the deepest features, which says what kind of image this is.
-    """
-
-    levels_BCHW: tuple[Tensor, ...]
-    image_BC: Tensor
-
-    def detached(self) -> Pyramid:
-        """The same features, cut from the graph."""
-        return Pyramid(tuple(level.detach() for level in self.levels_BCHW), self.image_BC.detach())
 
 
 def convolution(inside: int, outside: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -107,4 +89,4 @@ class CompactBackbone(nn.Module):
         for index in (1, 0):
             top = self.lateral[index](below[index]) + F.interpolate(top, scale_factor=2.0, mode="nearest")
             levels.insert(0, self.smooth[index](top))
-        return Pyramid(tuple(levels), deepest.mean((2, 3)))
+        return Pyramid(tuple(levels), deepest.mean((2, 3)), STRIDES_PX)

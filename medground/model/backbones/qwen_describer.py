@@ -1,0 +1,217 @@
+"""Statements about a region from the language model, which sees the region as one soft token in front of a prompt.
+
+Row of the language model: [soft token] [prompt] [statement ; statement ; ...] [end]
+
+Legend: N regions, C channels, S samples per side, T tokens, V vocabulary, D width of the language model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medground.model.backbones.interface import Statement
+from medground.model.backbones.qwen_config import QwenConfig
+from medground.schema.errors import UsageError
+
+SEPARATOR = ";"
+IGNORE = -100
+
+
+class Language(Protocol):
+    """A causal language model with its tokenizer."""
+
+    @property
+    def end(self) -> int:
+        """The token that ends a text."""
+        ...
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids, without special tokens."""
+        ...
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of token ids."""
+        ...
+
+    def embed(self, ids_NT: Tensor) -> Tensor:
+        """Embeddings (N, T, D)."""
+        ...
+
+    def logits(self, embeds_NTD: Tensor) -> Tensor:
+        """Logits (N, T, V) of each next token, float32."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """A description under way: what is said, the tokens of the statement begun, and log probabilities."""
+
+    ids: tuple[int, ...] = ()
+    said: tuple[Statement, ...] = ()
+    spelled: tuple[tuple[int, ...], ...] = ()
+    begun: tuple[int, ...] = ()
+    begun_log: float = 0.0
+    total_log: float = 0.0
+    ended: bool = False
+
+
+class SoftTokenDescriber(nn.Module):
+    """The trained map from a region to the soft token, and the search over what the language model says of it.
+
+    Args:
+        width: channels of the pyramid.
+        samples: RoIAlign samples per side of a region.
+        language_width: D.
+        embedding_rms: root mean square of the word embeddings; the soft token starts at their size.
+        config: prompt and bound.
+    """
+
+    def __init__(self, width: int, samples: int, language_width: int, embedding_rms: float, config: QwenConfig) -> None:
+        super().__init__()
+        self.prompt, self.max_tokens = config.prompt, config.max_tokens
+        self.soft = nn.Sequential(
+            nn.Linear(width * samples**2, 2 * width), nn.SiLU(), nn.Linear(2 * width, language_width)
+        )
+        self.norm = nn.LayerNorm(language_width)
+        nn.init.constant_(self.norm.weight, embedding_rms)
+
+    def loss(self, language: Language, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]) -> Tensor:
+        """Mean cross-entropy of the statements' tokens and the end token; 0 where there are no regions."""
+        if len(regions_NCSS) == 0:
+            return regions_NCSS.sum() * 0.0
+        rows = [self._targets(language, said) for said in statements]
+        longest = max(len(row) for row in rows)
+        padded = [row + [IGNORE] * (longest - len(row)) for row in rows]
+        target_NT = torch.tensor(padded, device=regions_NCSS.device)
+        before_NTD = self._before(language, regions_NCSS)
+        words_NTD = language.embed(target_NT[:, :-1].clamp(min=0))
+        logits_NTV = language.logits(torch.cat([before_NTD, words_NTD.to(before_NTD.dtype)], 1))
+        logits_NTV = logits_NTV[:, before_NTD.shape[1] - 1 :]
+        return F.cross_entropy(logits_NTV.flatten(0, 1), target_NT.flatten(), ignore_index=IGNORE)
+
+    @torch.no_grad()
+    def decode(
+        self, language: Language, regions_NCSS: Tensor, allowed: Sequence[str] | None, beams: int
+    ) -> list[tuple[Statement, ...]]:
+        """The most probable descriptions found, each to its end or `max_tokens`; a statement cut short is not said.
+
+        The whole row is computed anew at each step: descriptions are shorter than the time it takes to load the weights
+        once, so a cache of keys and values would save little.
+        """
+        if beams < 1:
+            raise UsageError(f"a search needs at least one beam, got {beams}")
+        closed = None if allowed is None else [tuple(spelled(language, s)) for s in dict.fromkeys(allowed)]
+        separator = separator_of(language)
+        before_NTD = self._before(language, regions_NCSS)
+        searches = [[_Path()] for _ in range(len(regions_NCSS))]
+        for _ in range(self.max_tokens):
+            going = [(n, path) for n, paths in enumerate(searches) for path in paths if not path.ended]
+            if not going:
+                break
+            owners = torch.tensor([n for n, _ in going], device=before_NTD.device)
+            rows_NTD = before_NTD[owners]
+            if going[0][1].ids:
+                said_NT = torch.tensor([path.ids for _, path in going], device=before_NTD.device)
+                rows_NTD = torch.cat([rows_NTD, language.embed(said_NT).to(rows_NTD.dtype)], 1)
+            logits_NV = language.logits(rows_NTD)[:, -1].cpu()
+            grown: list[list[_Path]] = [[path for path in paths if path.ended] for paths in searches]
+            for (n, path), logits_V in zip(going, logits_NV, strict=True):
+                grown[n] += _grow(path, logits_V, closed, separator, language, beams)
+            searches = [sorted(paths, key=lambda path: -path.total_log)[:beams] for paths in grown]
+        return [paths[0].said for paths in searches]
+
+    def _before(self, language: Language, regions_NCSS: Tensor) -> Tensor:
+        soft_N1D = self.norm(self.soft(regions_NCSS.flatten(1)))[:, None]
+        prompt = torch.tensor([language.ids(self.prompt)], dtype=torch.int64, device=regions_NCSS.device)
+        prompt_1TD = language.embed(prompt)
+        return torch.cat([soft_N1D.to(prompt_1TD.dtype), prompt_1TD.expand(len(soft_N1D), -1, -1)], 1)
+
+    def _targets(self, language: Language, said: Sequence[str]) -> list[int]:
+        """Ids of the statements that fit, and the end."""
+        row: list[int] = []
+        for statement in said:
+            more = [*([separator_of(language)] if row else []), *spelled(language, statement)]
+            if len(row) + len(more) >= self.max_tokens:
+                break
+            row += more
+        return [*row, language.end]
+
+
+def separator_of(language: Language) -> int:
+    """The token between statements.
+
+    Raises:
+        UsageError: if the tokenizer has no single token for it.
+    """
+    ids = language.ids(SEPARATOR)
+    if len(ids) != 1:
+        raise UsageError(f"the tokenizer writes {SEPARATOR!r} as {len(ids)} tokens; descriptions need it as one")
+    return ids[0]
+
+
+def spelled(language: Language, statement: str) -> list[int]:
+    """Ids of one statement, always spelled alone, so that training and search agree on them.
+
+    Raises:
+        UsageError: if it is empty, or holds what ends a statement.
+    """
+    ids = language.ids(" " + statement.strip())
+    if not statement.strip() or separator_of(language) in ids or language.end in ids:
+        raise UsageError(f"a statement must be words without {SEPARATOR!r}, got {statement!r}")
+    return ids
+
+
+def _grow(
+    path: _Path,
+    logits_V: Tensor,
+    closed: list[tuple[int, ...]] | None,
+    separator: int,
+    language: Language,
+    beams: int,
+) -> list[_Path]:
+    """The best continuations of a path by one token."""
+    if closed is not None:
+        options = _options(path, closed, separator, language.end)
+        masked_V = torch.full_like(logits_V, -math.inf)
+        masked_V[options] = logits_V[options]
+        logits_V = masked_V
+    elif not path.begun:  # free text: a statement has words, except that nothing at all may be said
+        logits_V = logits_V.clone()
+        logits_V[[separator, *([language.end] if path.said else [])]] = -math.inf
+    log_V = logits_V.log_softmax(-1)
+    stop = float(torch.logaddexp(log_V[separator], log_V[language.end]))
+    best = log_V.topk(min(beams, len(log_V)))
+    return [
+        _step(path, int(token), float(log), stop, separator, language)
+        for log, token in zip(best.values, best.indices, strict=True)
+        if float(log) > -math.inf
+    ]
+
+
+def _step(path: _Path, token: int, log: float, stop: float, separator: int, language: Language) -> _Path:
+    total, ids, ended = path.total_log + log, (*path.ids, token), token == language.end
+    if token not in (separator, language.end):
+        return _Path(ids, path.said, path.spelled, (*path.begun, token), path.begun_log + log, total)
+    if not path.begun:
+        return _Path(ids, path.said, path.spelled, total_log=total, ended=ended)
+    statement = Statement(language.text(path.begun).strip(), math.exp(path.begun_log + stop))
+    return _Path(ids, (*path.said, statement), (*path.spelled, path.begun), total_log=total, ended=ended)
+
+
+def _options(path: _Path, closed: list[tuple[int, ...]], separator: int, end: int) -> list[int]:
+    """Tokens that go on with a statement of the closed list that was not said yet, or end one."""
+    left = [ids for ids in closed if ids not in path.spelled]
+    size = len(path.begun)
+    options = {ids[size] for ids in left if len(ids) > size and ids[:size] == path.begun}
+    if path.begun in left:
+        options |= {end, separator} if len(left) > 1 else {end}
+    if not path.ids:
+        options.add(end)
+    return sorted(options)

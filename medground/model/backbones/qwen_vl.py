@@ -1,0 +1,284 @@
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL as a backbone. The one door to transformers and peft.
+
+Weights come from a folder, or from a hub id that is already in the local cache; nothing is fetched, no pickle and no
+code of a model repository is ever run.
+
+Legend: B images, C channels, H W rows and columns, L tokens of all images, P phrases, T tokens, D width, N regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medground.imaging.preprocess import BLACK
+from medground.model.backbones.interface import Pyramid, Statement
+from medground.model.backbones.qwen_config import LoraSize, Mode, QwenConfig
+from medground.model.backbones.qwen_describer import SoftTokenDescriber
+from medground.model.backbones.qwen_frame import SPOKEN, PatchGrid, level_of, padded, patches_of, window_order
+from medground.model.backbones.qwen_language import QwenLanguage
+from medground.model.backbones.qwen_levels import QwenLevels, QwenPhrases
+from medground.schema.errors import BundleDamagedError, BundleMissingError, UsageError
+
+try:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from peft import LoraConfig
+    from peft.tuners.lora import LoraModel
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, Qwen2VLImageProcessorPil
+    from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
+except ImportError as error:
+    raise UsageError(f"the Qwen backbone needs more packages ({error}); pip install 'medground[qwen]'") from error
+
+REGION_SAMPLES = 5
+VISION_LINEARS = r".*visual\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.(fc1|fc2|linear_fc1|linear_fc2|(gate|up|down)_proj))"
+LANGUAGE_LINEARS = r".*language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
+
+
+class QwenProcessor(Qwen2_5_VLProcessor):  # type: ignore[misc, unused-ignore]  # types vary by version
+    """The processor of all three families without video, whose classes do not import without torchvision."""
+
+    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
+        super().__init__(image_processor, tokenizer, chat_template=chat_template)  # type: ignore[no-untyped-call, unused-ignore]
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        """The parts of the processor; its parent has a third."""
+        return ["image_processor", "tokenizer"]
+
+
+class QwenVl(nn.Module):
+    """A `Backbone` around pretrained towers; see `interface`.
+
+    A tower without an open parameter is run without a graph. The language model is an exception in `description_loss`:
+    the gradient of the soft token passes through it.
+
+    Args:
+        base: a Qwen model of transformers.
+        processor: its tokenizer and image processor.
+        config: sizes of the trained parts.
+        mode: what of `base` learns.
+        folder: where the weights came from.
+    """
+
+    mean_1311: Tensor
+    std_1311: Tensor
+
+    def __init__(self, base: Any, processor: QwenProcessor, config: QwenConfig, mode: Mode, folder: Path) -> None:
+        super().__init__()
+        vision, text = base.config.vision_config, base.config.text_config
+        self.base, self.processor, self.config, self.mode, self.folder = base, processor, config, mode, folder
+        self.grid = PatchGrid(int(vision.patch_size), int(vision.spatial_merge_size))
+        self.frames = int(vision.temporal_patch_size)
+        self.taps = tuple(round(share * (len(base.model.visual.blocks) - 1)) for share in (config.early, config.late))
+        vision_width = base.model.visual.patch_embed.embed_dim
+        self.levels = QwenLevels(vision_width, text.hidden_size, config.width)
+        self.phrases = QwenPhrases(text.hidden_size, config.text_width)
+        rms = float(base.model.language_model.embed_tokens.weight.detach().float().square().mean().sqrt())
+        self.describer = SoftTokenDescriber(config.width, REGION_SAMPLES, text.hidden_size, rms, config)
+        images = processor.image_processor
+        self.register_buffer("mean_1311", torch.tensor(images.image_mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std_1311", torch.tensor(images.image_std).view(1, 3, 1, 1), persistent=False)
+        base.requires_grad_(mode is Mode.FULL)
+        self._adapters = adapted(base, config.lora) if mode is Mode.LORA else None
+
+    @property
+    def strides_px(self) -> tuple[int, ...]:
+        """Half a patch, a patch, a merged cell: 7, 14, 28 for Qwen2 and 2.5, 8, 16, 32 for Qwen3."""
+        return self.grid.strides_px
+
+    @property
+    def width(self) -> int:
+        """Channels of every level."""
+        return self.config.width
+
+    @property
+    def image_width(self) -> int:
+        """Length of the image vector."""
+        return self.config.width
+
+    @property
+    def text_width(self) -> int:
+        """Length of a phrase vector."""
+        return self.config.text_width
+
+    @property
+    def language(self) -> QwenLanguage:
+        """The language model and its tokenizer."""
+        return QwenLanguage(self.base, self.processor.tokenizer, int(self.processor.tokenizer.eos_token_id))
+
+    def forward(self, images_B1HW: Tensor) -> Pyramid:
+        """See `look`."""
+        return self.look(images_B1HW)
+
+    def look(self, images_B1HW: Tensor) -> Pyramid:
+        """Standardised grey images to three levels of strides `strides_px`, padded right and bottom to whole cells."""
+        height, width = (padded(side, self.grid.multiple_px) for side in images_B1HW.shape[2:])
+        right, bottom = width - images_B1HW.shape[3], height - images_B1HW.shape[2]
+        grey_B1HW = F.pad(images_B1HW, (0, right, 0, bottom), value=BLACK)
+        rgb_B3HW = ((grey_B1HW - BLACK) / (-2 * BLACK)).clamp(0, 1).expand(-1, 3, -1, -1)
+        rgb_B3HW = (rgb_B3HW - self.mean_1311) / self.std_1311
+        rows, columns = height // self.grid.patch_px, width // self.grid.patch_px
+        with torch.set_grad_enabled(torch.is_grad_enabled() and _open(self.base.model.visual)):
+            early, late, merged = self._vision(
+                patches_of(rgb_B3HW, self.grid, self.frames), len(rgb_B3HW), rows, columns
+            )
+        levels_BCHW = self.levels(early, late, merged)
+        return Pyramid(levels_BCHW, levels_BCHW[-1].mean((2, 3)), self.strides_px)
+
+    def _vision(self, patches_LC: Tensor, batch: int, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Early and late tokens (B, C, rows, columns) and merged tokens (B, C, rows / merge, columns / merge)."""
+        visual, merge, seen = self.base.model.visual, self.grid.merge, dict[int, Tensor]()
+        hooks = [
+            visual.blocks[tap].register_forward_hook(lambda _m, _i, out, tap=tap: seen.__setitem__(tap, out))
+            for tap in set(self.taps)
+        ]
+        try:
+            grid = torch.tensor([[1, rows, columns]] * batch, device=patches_LC.device)
+            merged_LC = visual(patches_LC.to(visual.dtype), grid_thw=grid).pooler_output
+        finally:
+            for hook in hooks:
+                hook.remove()
+        early, late = (
+            level_of(self._in_order(seen[tap], batch, rows, columns), batch, rows, columns, merge) for tap in self.taps
+        )
+        return early, late, level_of(merged_LC, batch, rows // merge, columns // merge, 1)
+
+    def _in_order(self, tokens_LC: Tensor, batch: int, rows: int, columns: int) -> Tensor:
+        """Tokens of a block in raster order of cells: Qwen2.5-VL keeps them window by window inside its tower."""
+        window_px = getattr(self.base.config.vision_config, "window_size", None)
+        if window_px is None:
+            return tokens_LC
+        merge = self.grid.merge
+        order = window_order(rows // merge, columns // merge, window_px // self.grid.multiple_px).to(tokens_LC.device)
+        cells = tokens_LC.reshape(batch, len(order), merge**2, -1)
+        return cells[:, order.argsort()].reshape(tokens_LC.shape)
+
+    def read(self, phrases: Sequence[str]) -> Tensor:
+        """Phrases to (P, D) unit vectors."""
+        device = self.mean_1311.device
+        if not phrases:
+            return torch.zeros(0, self.text_width, device=device)
+        language = self.language
+        rows = [[*language.ids(phrase), language.end] for phrase in phrases]
+        longest = max(len(row) for row in rows)
+        ids_PT = torch.tensor([row + [language.end] * (longest - len(row)) for row in rows], device=device)
+        keep_PT = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and _open(self.base.model.language_model)):
+            states_PTD = language.states(language.embed(ids_PT), keep_PT)
+        vectors_PD: Tensor = self.phrases(states_PTD, keep_PT)
+        return vectors_PD
+
+    def description_loss(self, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]) -> Tensor:
+        """Teacher-forced loss of the statements of each region."""
+        return self.describer.loss(self.language, regions_NCSS, statements)
+
+    def describe(
+        self, regions_NCSS: Tensor, *, allowed: Sequence[str] | None = None, beams: int = 1
+    ) -> list[tuple[Statement, ...]]:
+        """What is said about each region; from the closed list `allowed` if given."""
+        return self.describer.decode(self.language, regions_NCSS, allowed, beams)
+
+    def trained_tensors(self) -> dict[str, Tensor]:
+        """What training changes beside the pretrained weights: levels, phrases, describer and adapters, by name."""
+        return {
+            name: value.detach() for name, value in self.state_dict().items() if "base." not in name or "lora_" in name
+        }
+
+    def load_trained_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Takes what `trained_tensors` gave.
+
+        Raises:
+            BundleDamagedError: if names or shapes are not those of this model.
+        """
+        mine = self.trained_tensors()
+        odd = sorted(set(mine) ^ set(tensors)) or [n for n in mine if mine[n].shape != tensors[n].shape]
+        if odd:
+            raise BundleDamagedError(f"trained weights do not fit this Qwen backbone ({odd[0]}, {len(odd)} in all)")
+        self.load_state_dict(tensors, strict=False)
+
+    def merge_adapters(self) -> None:
+        """Adds the adapters into the pretrained weights, for faster answers; the model is then of mode `full`."""
+        if self._adapters is None:
+            raise UsageError(f"only a model of mode 'lora' has adapters to merge; this one is {self.mode.value!r}")
+        self._adapters[0].merge_and_unload()
+        self._adapters, self.mode = None, Mode.FULL
+
+
+def adapted(base: Any, size: LoraSize) -> tuple[LoraModel]:
+    """Puts float32 adapters beside the linear maps of the towers, in place.
+
+    Returns:
+        The handle that can merge them, in a tuple, which keeps it out of the module tree.
+    """
+    targets = [p for p, use in ((VISION_LINEARS, size.vision), (LANGUAGE_LINEARS, size.language)) if use]
+    if not targets:
+        raise UsageError("mode 'lora' needs adapters in a tower; set lora.vision or lora.language, or choose 'frozen'")
+    lora = LoraConfig(r=size.rank, lora_alpha=size.alpha, lora_dropout=0.0, target_modules="|".join(targets))
+    handle = LoraModel(base, {"default": lora}, "default")
+    for name, parameter in base.named_parameters():
+        parameter.requires_grad_("lora_" in name)
+        if "lora_" in name:
+            parameter.data = parameter.data.float()
+    return (handle,)
+
+
+def load_qwen(
+    source: str | Path,
+    *,
+    mode: Mode = Mode.FROZEN,
+    dtype: torch.dtype = torch.bfloat16,
+    gradient_checkpointing: bool = False,
+    config: QwenConfig | None = None,
+) -> QwenVl:
+    """A backbone around the weights of a folder or hub id.
+
+    Args:
+        source: a folder as `save_pretrained` writes, or a hub id whose files are in the local cache.
+        mode: what of the weights learns.
+        dtype: of the towers; trained parts and adapters are float32.
+        gradient_checkpointing: recompute blocks in the backward pass, in training mode.
+        config: sizes of the trained parts.
+
+    Raises:
+        BundleMissingError: if there is neither.
+        BundleDamagedError: if it cannot be read, or has no safetensors.
+        UsageError: if it is no Qwen-VL model.
+    """
+    folder = _folder_of(source)
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        found = AutoConfig.from_pretrained(folder, **local)
+        if found.model_type not in SPOKEN:
+            known = ", ".join(SPOKEN)
+            raise UsageError(f"{source} holds a model of type {found.model_type!r}; this backbone reads {known}")
+        base = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **local)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
+        images = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise BundleDamagedError(
+            f"the Qwen weights of {source} cannot be read: {str(error).splitlines()[0]}"
+        ) from error
+    if gradient_checkpointing:
+        base.activation_checkpointing_enable({"use_reentrant": False})
+    return QwenVl(base, QwenProcessor(images, tokenizer), config or QwenConfig(), mode, folder)
+
+
+def _folder_of(source: str | Path) -> Path:
+    if Path(source).is_dir():
+        return Path(source)
+    try:
+        return Path(snapshot_download(str(source), local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise BundleMissingError(
+            f"{source} is neither a folder nor a hub id in the local cache; fetch it first with `hf download`"
+        ) from error
+
+
+def _open(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in module.parameters())
