@@ -17,13 +17,13 @@ from medground.data.importers.imported import (
     ImportOptions,
     Issue,
     Published,
-    bounded_box,
     rejected_with_image,
 )
+from medground.data.importers.marks import Mark, regions_of
 from medground.data.importers.nih_chestxdet import CONCEPTS
 from medground.schema.anatomy import Domain
 from medground.schema.errors import DataSetError, InputNotFoundError
-from medground.schema.record import ImageRecord, Region
+from medground.schema.record import ImageRecord
 
 THIRTEEN = frozenset(CONCEPTS.values()) - {"infiltration", "pneumonia"}
 SIZE_PX = 1024
@@ -75,36 +75,23 @@ def _read(table: Path, options: ImportOptions) -> Import:
         if image is None:
             issues += rejected_with_image(record_id, len(marks))
             continue
-        regions: list[Region] = []
-        for label, corners in marks:
-            concept = names.key(label)
-            if concept is None:
-                issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
-                continue
-            box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, record_id)
-            issues += [issue] if issue else []
-            if box is not None:
-                regions.append(Region(concept=concept, box=box, source="ChestX-Det"))
+        regions, found = regions_of(marks, image, record_id, names, "ChestX-Det")
+        issues += found
         records.append(
-            ImageRecord(
-                record_id=record_id,
-                patient_id=record_id,
-                path=image.path,
-                columns=image.stored.columns,
-                rows=image.stored.rows,
+            image.record(
+                record_id,
+                regions,
                 domain=Domain.CHEST_RADIOGRAPH,
                 dataset=ChestXDet.name,
-                regions=tuple(regions),
                 exhaustive_for=THIRTEEN if options.exhaustive_for is None else options.exhaustive_for,
                 part=_PARTS.get(word),
                 readers=3,
-                sha256=image.sha256,
             )
         )
     return Import(tuple(records), tuple(issues), Published(len(entries), published.total(), published))
 
 
-def _entries(table: Path) -> list[tuple[str, list[tuple[str, tuple[float, float, float, float]]]]]:
+def _entries(table: Path) -> list[tuple[str, list[Mark]]]:
     """File name and (class name, corners) of every image of a table."""
     try:
         content: list[dict[str, Any]] = json.loads(table.read_text(encoding="utf-8"))

@@ -115,21 +115,14 @@ def _record(
     part: str | None,
     options: ImportOptions,
 ) -> ImageRecord:
-    return ImageRecord(
-        record_id=record_id,
+    return image.record(
+        record_id,
+        regions,
         patient_id=str(entry.get("patient", record_id)),
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
         domain=options.domain or Domain.OTHER,
         dataset=Coco.name,
-        regions=tuple(regions),
         exhaustive_for=options.exhaustive_for or frozenset(),
         part=_PARTS.get(str(entry.get("split"))) or part,
-        columns_toward_left=image.columns_toward_left,
-        rows_toward_feet=image.rows_toward_feet,
-        spacing_mm=image.spacing_mm,
-        sha256=image.sha256,
     )
 
 

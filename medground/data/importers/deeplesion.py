@@ -146,20 +146,16 @@ def _regions(
 def _record(record_id: str, row: Row, image: SourceImage, regions: list[Region], options: ImportOptions) -> ImageRecord:
     spacing = _numbers(row["Spacing_mm_px_"])
     is_chest = any(region.concept in CHEST for region in regions)
-    return ImageRecord(
-        record_id=record_id,
+    return image.record(
+        record_id,
+        regions,
         patient_id=row["Patient_index"],
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
         domain=Domain.CHEST_CT if is_chest else Domain.OTHER,
         dataset=DeepLesion.name,
-        regions=tuple(regions),
         exhaustive_for=options.exhaustive_for or frozenset(),
         part=_PARTS.get(row["Train_Val_Test"]),
         spacing_mm=(spacing[1], spacing[0]) if len(spacing) >= 2 and min(spacing[:2]) > 0 else None,
         attributes={"DICOM_windows": row["DICOM_windows"], "hu_offset": str(HU_OFFSET)},
-        sha256=image.sha256,
     )
 
 

@@ -91,19 +91,14 @@ def _record(
 ) -> ImageRecord:
     record_id = Path(str(entry["file_name"])).stem
     exhaustive = frozenset(CONCEPTS.values()) if options.exhaustive_for is None else options.exhaustive_for
-    return ImageRecord(
-        record_id=record_id,
-        patient_id=record_id,
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
+    return image.record(
+        record_id,
+        regions,
         domain=Domain.LIMB_RADIOGRAPH,
         dataset=FracAtlas.name,
-        regions=tuple(regions),
         exhaustive_for=exhaustive,
         part=str(entry["split"]) if "split" in entry else None,
         attributes=attributes,
-        sha256=image.sha256,
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from medground.data.importers.imported import ImportOptions, Issue
 from medground.data.importers.stored_image import StoredImage, inspect
 from medground.dicom.geometry import columns_toward_left, head_direction
 from medground.dicom.image import open_image
 from medground.schema.errors import DataSetError, InputError
+from medground.schema.record import ImageRecord, Region
 
 _READ_BYTES = 2**20
 
@@ -34,6 +36,31 @@ class SourceImage:
     spacing_mm: tuple[float, float] | None = None
     columns_toward_left: Literal[1, -1] | None = None
     rows_toward_feet: Literal[1, -1] | None = None
+
+    def record(self, record_id: str, regions: Sequence[Region], **known: Any) -> ImageRecord:
+        """The image as a record, with what its file says; the image stands for a patient unless `known` names one.
+
+        Args:
+            record_id: unique within the data set.
+            regions: of the image.
+            known: further fields of `ImageRecord`.
+        """
+        fields: dict[str, Any] = {
+            "patient_id": record_id,
+            "columns_toward_left": self.columns_toward_left,
+            "rows_toward_feet": self.rows_toward_feet,
+            "spacing_mm": self.spacing_mm,
+            **known,
+        }
+        return ImageRecord(
+            record_id=record_id,
+            path=self.path,
+            columns=self.stored.columns,
+            rows=self.stored.rows,
+            regions=tuple(regions),
+            sha256=self.sha256,
+            **fields,
+        )
 
 
 class ImageFiles:

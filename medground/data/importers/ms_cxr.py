@@ -101,21 +101,14 @@ def _regions(
 
 def _record(image_id: str, row: Row, image: SourceImage, regions: list[Region], options: ImportOptions) -> ImageRecord:
     patient = _PATIENT.search(row.get("path", ""))
-    return ImageRecord(
-        record_id=image_id,
+    return image.record(
+        image_id,
+        regions,
         patient_id=patient[1] if patient else image_id,
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=MsCxr.name,
-        regions=tuple(regions),
         exhaustive_for=options.exhaustive_for or frozenset(),
         part=_PARTS.get(row.get("split", "")),
-        columns_toward_left=image.columns_toward_left,
-        rows_toward_feet=image.rows_toward_feet,
-        spacing_mm=image.spacing_mm,
-        sha256=image.sha256,
     )
 
 

@@ -16,9 +16,9 @@ from medground.data.importers.imported import (
     ImportOptions,
     Issue,
     Published,
-    bounded_box,
     rejected_with_image,
 )
+from medground.data.importers.marks import Mark, regions_of
 from medground.data.importers.nih_chestxdet import CONCEPTS
 from medground.data.importers.table import decimal
 from medground.schema.anatomy import Domain
@@ -67,21 +67,18 @@ class Nih:
             if image is None:
                 issues += rejected_with_image(record_id, len(own))
                 continue
-            regions, found = _regions(own, image, record_id, names)
+            regions, found = regions_of(own, image, record_id, names, "NIH BBox_List_2017")
             issues += found
             records.append(_record(record_id, image, regions, options))
         published = Counter(label for own in marks.values() for label, _ in own)
         return Import(tuple(records), tuple(issues), Published(len(marks), published.total(), published))
 
 
-Marks = list[tuple[str, tuple[float, float, float, float]]]
-
-
-def _marks(table: Path) -> dict[str, Marks]:
+def _marks(table: Path) -> dict[str, list[Mark]]:
     """File name to the class name and corners of its boxes, in the order of the table."""
     if not table.is_file():
         raise InputNotFoundError(f"no table at {table}; give the folder that holds {TABLE}, or the file")
-    marks: dict[str, Marks] = {}
+    marks: dict[str, list[Mark]] = {}
     with table.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.reader(stream)
         if [name.strip() for name in next(rows, [])[:2]] != ["Image Index", "Finding Label"]:
@@ -96,33 +93,14 @@ def _marks(table: Path) -> dict[str, Marks]:
     return marks
 
 
-def _regions(own: Marks, image: SourceImage, record_id: str, names: ClassNames) -> tuple[list[Region], list[Issue]]:
-    regions: list[Region] = []
-    issues: list[Issue] = []
-    for label, corners in own:
-        concept = names.key(label)
-        if concept is None:
-            issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
-            continue
-        box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, record_id)
-        issues += [issue] if issue else []
-        if box is not None:
-            regions.append(Region(concept=concept, box=box, source="NIH BBox_List_2017"))
-    return regions, issues
-
-
 def _record(record_id: str, image: SourceImage, regions: list[Region], options: ImportOptions) -> ImageRecord:
-    return ImageRecord(
-        record_id=record_id,
+    return image.record(
+        record_id,
+        regions,
         patient_id=record_id.split("_")[0],
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=Nih.name,
-        regions=tuple(regions),
         exhaustive_for=options.exhaustive_for or frozenset(),
-        sha256=image.sha256,
     )
 
 

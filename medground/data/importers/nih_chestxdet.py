@@ -115,17 +115,13 @@ def _record(entry: Entry, image: SourceImage, coco: CocoFile, names: ClassNames)
     issues += [Issue(record_id, "unknown_class", f"exhaustive for {label}", "rejected") for label in unknown]
     if "nih_image_label" in entry and not read_for:
         issues.append(Issue(record_id, "unproven_normal", f"text-mined label {entry['nih_image_label']!r}", "kept"))
-    record = ImageRecord(
-        record_id=record_id,
+    record = image.record(
+        record_id,
+        regions,
         patient_id=str(entry["patient"]),
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset="nih_chestxdet",
-        regions=tuple(regions),
         exhaustive_for=frozenset(key for key in read_for.values() if key),
-        sha256=image.sha256,
     )
     return record, issues
 

@@ -102,21 +102,13 @@ def _regions(boxed: list[Row], image: SourceImage, image_id: str) -> tuple[list[
 def _record(
     image_id: str, image: SourceImage, regions: list[Region], attributes: dict[str, str], options: ImportOptions
 ) -> ImageRecord:
-    return ImageRecord(
-        record_id=image_id,
-        patient_id=image_id,
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
+    return image.record(
+        image_id,
+        regions,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=Rsna.name,
-        regions=tuple(regions),
         exhaustive_for=frozenset({CONCEPT}) if options.exhaustive_for is None else options.exhaustive_for,
-        columns_toward_left=image.columns_toward_left,
-        rows_toward_feet=image.rows_toward_feet,
-        spacing_mm=image.spacing_mm,
         attributes=attributes,
-        sha256=image.sha256,
     )
 
 

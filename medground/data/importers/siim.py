@@ -115,20 +115,12 @@ def _regions(masks: list[str], image: SourceImage | None, image_id: str) -> tupl
 
 
 def _record(image_id: str, image: SourceImage, regions: list[Region], options: ImportOptions) -> ImageRecord:
-    return ImageRecord(
-        record_id=image_id,
-        patient_id=image_id,
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
+    return image.record(
+        image_id,
+        regions,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=Siim.name,
-        regions=tuple(regions),
         exhaustive_for=frozenset({CONCEPT}) if options.exhaustive_for is None else options.exhaustive_for,
-        columns_toward_left=image.columns_toward_left,
-        rows_toward_feet=image.rows_toward_feet,
-        spacing_mm=image.spacing_mm,
-        sha256=image.sha256,
     )
 
 

@@ -82,19 +82,14 @@ def _read(table: Path, folder: Path, options: ImportOptions) -> Import:
         exhaustive = frozenset(CLASSES.values()) if options.exhaustive_for is None else options.exhaustive_for
         group = Path(file_name).parent.name
         records.append(
-            ImageRecord(
-                record_id=record_id,
-                patient_id=record_id,
-                path=image.path,
-                columns=image.stored.columns,
-                rows=image.stored.rows,
+            image.record(
+                record_id,
+                regions,
                 domain=Domain.CHEST_RADIOGRAPH,
                 dataset=Tbx11k.name,
-                regions=tuple(regions),
                 exhaustive_for=exhaustive,
                 part=part,
                 attributes={"group": group} if group else {},
-                sha256=image.sha256,
             )
         )
     return Import(tuple(records), tuple(issues), coco.published)

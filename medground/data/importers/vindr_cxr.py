@@ -139,21 +139,13 @@ def _regions(
 def _record(
     image_id: str, image: SourceImage, regions: list[Region], readers: int, options: ImportOptions
 ) -> ImageRecord:
-    return ImageRecord(
-        record_id=image_id,
-        patient_id=image_id,
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
+    return image.record(
+        image_id,
+        regions,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=VinDrCxr.name,
-        regions=tuple(regions),
         exhaustive_for=EXHAUSTIVE if options.exhaustive_for is None else options.exhaustive_for,
-        columns_toward_left=image.columns_toward_left,
-        rows_toward_feet=image.rows_toward_feet,
-        spacing_mm=image.spacing_mm,
         readers=readers,
-        sha256=image.sha256,
     )
 
 

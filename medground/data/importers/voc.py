@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medground.data.importers.class_names import ClassNames
-from medground.data.importers.image_files import ImageFiles, SourceImage
+from medground.data.importers.image_files import ImageFiles
 from medground.data.importers.imported import (
     Import,
     ImportOptions,
     Issue,
     Published,
-    bounded_box,
     rejected_with_image,
 )
-from medground.data.importers.voc_file import VocFile, read_voc
+from medground.data.importers.marks import regions_of
+from medground.data.importers.voc_file import read_voc
 from medground.schema.anatomy import Domain
 from medground.schema.errors import DataSetError, InputNotFoundError
-from medground.schema.record import ImageRecord, Region
+from medground.schema.record import ImageRecord
 
 PARTS = {"train": "train", "val": "valid", "test": "test"}
 """File of `ImageSets/Main` to the part it stands for."""
@@ -90,24 +90,16 @@ def read_folder(
         if image is None:
             issues += rejected_with_image(stem, len(file.objects))
             continue
-        regions, found = _regions(file, image, stem, names, dataset)
+        regions, found = regions_of(file.objects, image, stem, names, dataset)
         issues += found
         records.append(
-            ImageRecord(
-                record_id=stem,
-                patient_id=stem,
-                path=image.path,
-                columns=image.stored.columns,
-                rows=image.stored.rows,
+            image.record(
+                stem,
+                regions,
                 domain=options.domain or Domain.OTHER,
                 dataset=dataset,
-                regions=tuple(regions),
                 exhaustive_for=exhaustive_for if options.exhaustive_for is None else options.exhaustive_for,
                 part=parts.get(stem),
-                columns_toward_left=image.columns_toward_left,
-                rows_toward_feet=image.rows_toward_feet,
-                spacing_mm=image.spacing_mm,
-                sha256=image.sha256,
             )
         )
     published = Counter(label for file in annotations.values() for label, _ in file.objects)
@@ -123,23 +115,6 @@ def _parts(folder: Path) -> dict[str, str]:
             if parts.setdefault(stem, part) != part:
                 raise DataSetError(f"image {stem!r} is listed in two parts, {parts[stem]} and {part}; list it in one")
     return parts
-
-
-def _regions(
-    file: VocFile, image: SourceImage, record_id: str, names: ClassNames, dataset: str
-) -> tuple[list[Region], list[Issue]]:
-    regions: list[Region] = []
-    issues: list[Issue] = []
-    for label, corners in file.objects:
-        concept = names.key(label)
-        if concept is None:
-            issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
-            continue
-        box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, record_id)
-        issues += [issue] if issue else []
-        if box is not None:
-            regions.append(Region(concept=concept, box=box, source=dataset))
-    return regions, issues
 
 
 IMPORTER = Voc()

@@ -18,9 +18,9 @@ from medground.data.importers.imported import (
     ImportOptions,
     Issue,
     Published,
-    bounded_box,
     rejected_with_image,
 )
+from medground.data.importers.marks import regions_of
 from medground.schema.anatomy import Domain
 from medground.schema.errors import DataSetError, InputNotFoundError
 from medground.schema.record import ImageRecord, Region
@@ -77,7 +77,9 @@ class Yolo:
             if image is None:
                 issues += rejected_with_image(record_id, len(lines))
                 continue
-            regions, found = _regions(lines, image, record_id, labels, names)
+            size = (image.stored.columns, image.stored.rows)
+            marks = [(_name(line, labels), _corners(line, *size)) for line in lines]
+            regions, found = regions_of(marks, image, record_id, names, self.name)
             issues += found
             records.append(_record(path.relative_to(source), image, regions, record_id, options))
         if not images and not orphans:
@@ -137,43 +139,16 @@ def _corners(line: list[str], columns: int, rows: int) -> tuple[float, float, fl
     return (min(xs) * columns, min(ys) * rows, max(xs) * columns, max(ys) * rows)
 
 
-def _regions(
-    lines: list[list[str]], image: SourceImage, record_id: str, labels: dict[int, str], names: ClassNames
-) -> tuple[list[Region], list[Issue]]:
-    regions: list[Region] = []
-    issues: list[Issue] = []
-    size = (image.stored.columns, image.stored.rows)
-    for line in lines:
-        label = _name(line, labels)
-        concept = names.key(label)
-        if concept is None:
-            issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
-            continue
-        box, issue = bounded_box(_corners(line, *size), *size, record_id)
-        issues += [issue] if issue else []
-        if box is not None:
-            regions.append(Region(concept=concept, box=box, source=Yolo.name))
-    return regions, issues
-
-
 def _record(
     path: Path, image: SourceImage, regions: list[Region], record_id: str, options: ImportOptions
 ) -> ImageRecord:
-    return ImageRecord(
-        record_id=record_id,
-        patient_id=record_id,
-        path=image.path,
-        columns=image.stored.columns,
-        rows=image.stored.rows,
+    return image.record(
+        record_id,
+        regions,
         domain=options.domain or Domain.OTHER,
         dataset=Yolo.name,
-        regions=tuple(regions),
         exhaustive_for=options.exhaustive_for or frozenset(),
         part=next((_PARTS[word] for word in path.parts if word in _PARTS), None),
-        columns_toward_left=image.columns_toward_left,
-        rows_toward_feet=image.rows_toward_feet,
-        spacing_mm=image.spacing_mm,
-        sha256=image.sha256,
     )
 
 
