@@ -12,12 +12,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -210,36 +212,59 @@ def write_data_set(
         progress: told how many images are done, of how many.
 
     Raises:
-        DataSetError: two records share an id, or an image changed while it was copied.
+        DataSetError: two records share an id, an image changed while it was copied, or another process writes here.
         OSError: the disk is full, or the folder cannot be written to.
     """
     _check(records)
     folder.mkdir(parents=True, exist_ok=True)
-    placed: list[str | None] = []
-    for done, record in enumerate(records, 1):
-        placed.append(_place(record, folder) if copy else None if record.path is None else str(record.path.resolve()))
-        if progress is not None:
-            progress(done, len(records))
-    partial = folder / f".{INDEX}.partial"
-    digest = hashlib.sha256(vocabulary.model_dump_json().encode())
-    with pq.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
-        for start in range(0, len(records), _BATCH):
-            rows = [
-                _row(record, path)
-                for record, path in zip(records[start : start + _BATCH], placed[start : start + _BATCH], strict=True)
-            ]
-            for row in rows:
-                known = row if copy else {**row, "path": None}  # where files lie is no part of the data
-                digest.update(json.dumps(known, sort_keys=True).encode())
-            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
-    manifest = Manifest(name=name, version=digest.hexdigest()[:16], importer=importer, records=len(records))
-    (folder / MANIFEST).unlink(missing_ok=True)
-    _replace(partial, folder / INDEX)
-    _write(folder / VOCABULARY, vocabulary.model_dump_json(indent=1, exclude_defaults=True))
-    if report is not None:
-        _write(folder / REPORT, report)
-    _write(folder / MANIFEST, manifest.model_dump_json(indent=1))
+    with _only_writer(folder):
+        placed: list[str | None] = []
+        for done, record in enumerate(records, 1):
+            placed.append(_place(record, folder) if copy else _where(record))
+            if progress is not None:
+                progress(done, len(records))
+        version = _write_index(_partial(folder / INDEX), records, placed, vocabulary, by_place=copy)
+        manifest = Manifest(name=name, version=version, importer=importer, records=len(records))
+        texts = {VOCABULARY: vocabulary.model_dump_json(indent=1, exclude_defaults=True)}
+        texts |= {REPORT: report} if report is not None else {}
+        texts[MANIFEST] = manifest.model_dump_json(indent=1)
+        for file, text in texts.items():
+            _partial(folder / file).write_text(text + "\n", encoding="utf-8")
+        # Everything new is on the disk: what stood here before is given up only now.
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for file in (INDEX, *texts):
+            _replace(_partial(folder / file), folder / file)
     return manifest
+
+
+@contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder alone; the lock ends with the process, however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise DataSetError(f"another import is writing to {folder}: wait for it, or name another folder") from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_index(
+    path: Path, records: Sequence[ImageRecord], placed: Sequence[str | None], vocabulary: Vocabulary, *, by_place: bool
+) -> str:
+    """Write the index; returns the version. Where files lie that were not copied in is no part of it."""
+    digest = hashlib.sha256(vocabulary.model_dump_json().encode())
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        for start in range(0, len(records), _BATCH):
+            end = start + _BATCH
+            rows = [_row(one, place) for one, place in zip(records[start:end], placed[start:end], strict=True)]
+            for row in rows:
+                digest.update(json.dumps(row if by_place else {**row, "path": None}, sort_keys=True).encode())
+            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+    return digest.hexdigest()[:16]
 
 
 def _check(records: Iterable[ImageRecord]) -> None:
@@ -260,7 +285,7 @@ def _place(record: ImageRecord, folder: Path) -> str | None:
     target = folder / place
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.partial")
+        partial = _partial(target)
         with record.path.open("rb") as source, partial.open("wb") as sink:
             shutil.copyfileobj(source, sink)
         with partial.open("rb") as copied:
@@ -284,10 +309,12 @@ def _record(row: dict[str, Any], folder: Path) -> ImageRecord:
     return ImageRecord.model_validate(row)
 
 
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    _replace(partial, path)
+def _where(record: ImageRecord) -> str | None:
+    return None if record.path is None else str(record.path.resolve())
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
 
 
 def _replace(partial: Path, path: Path) -> None:

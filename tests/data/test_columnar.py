@@ -14,6 +14,7 @@ from medground.schema.anatomy import Domain, Side, Zone
 from medground.schema.box import Box
 from medground.schema.errors import DataSetError, InputNotFoundError
 from medground.schema.record import ImageRecord, Region
+from tests.full_disk import no_file_longer_than
 
 
 def picture(path: Path, seed: int) -> str:
@@ -154,3 +155,21 @@ def test_an_empty_data_set(tmp_path: Path) -> None:
     write_data_set(tmp_path, [], name="n", vocabulary=load_vocabulary())
     data = DataSet(tmp_path)
     assert (len(data), list(data), data.boxes_by_concept(), data.with_concept("mass")) == (0, [], {}, [])
+
+
+def test_a_full_disk_leaves_what_was_there(records: list[ImageRecord], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = write_data_set(out, records[:3], name="n", vocabulary=load_vocabulary(), copy=False)
+    with no_file_longer_than(60_000), pytest.raises(OSError, match="File too large"):
+        write_data_set(out, records, name="n", vocabulary=load_vocabulary(), report="x" * 100_000, copy=False)
+    assert DataSet(out).manifest == first
+    assert len(list(DataSet(out))) == 3
+
+
+def test_two_imports_into_one_folder(records: list[ImageRecord], tmp_path: Path) -> None:
+    def second(done: int, total: int) -> None:
+        with pytest.raises(DataSetError, match="another import is writing"):
+            write_data_set(tmp_path / "out", records[:1], name="n", vocabulary=load_vocabulary())
+
+    write_data_set(tmp_path / "out", records, name="n", vocabulary=load_vocabulary(), progress=second)
+    assert len(DataSet(tmp_path / "out")) == 7
