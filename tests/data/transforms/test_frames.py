@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 import torch
 from PIL import Image
 
@@ -36,8 +37,7 @@ def ct_records(tmp_path_factory: pytest.TempPathFactory) -> list[ImageRecord]:
     bare = dicom.model_copy(update={"sha256": None})
     windowed = {"hu_offset": "32768", "DICOM_windows": "-500,300"}
     picture = bare.model_copy(update={"path": folder / "slice.png", "attributes": windowed})
-    simple_itk = pytest.importorskip("SimpleITK")
-    simple_itk.WriteImage(simple_itk.GetImageFromArray(volume.hu.astype(np.int16)), str(folder / "volume.mha"))
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(volume.hu.astype(np.int16)), str(folder / "volume.mha"))
     return [dicom, picture, bare.model_copy(update={"path": folder / "volume.mha", "frame": number + 1})]
 
 

@@ -97,7 +97,6 @@ def _config(family: str, tokens: int, width: int, depth: int):
 @pytest.fixture(scope="session")
 def qwen_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a family's tiny model; written once."""
-    pytest.importorskip("transformers")
     made: dict[str, Path] = {}
 
     def folder(family: str) -> Path:

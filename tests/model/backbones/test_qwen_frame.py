@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import transformers
 from numpy.testing import assert_allclose
+from transformers import vision_utils
 
 from medground.imaging.letterbox import Letterbox
 from medground.model.backbones.qwen_frame import (
@@ -31,7 +33,6 @@ def boxes_on(columns: int, rows: int) -> np.ndarray:
 
 
 def processor(grid: PatchGrid, low: int, high: int):
-    transformers = pytest.importorskip("transformers")
     return transformers.Qwen2VLImageProcessorPil(
         patch_size=grid.patch_px, size={"shortest_edge": low, "longest_edge": high}
     )
@@ -136,9 +137,8 @@ def test_levels_come_back_in_raster_order():
 
 def test_windows_follow_each_other_and_are_cut_at_the_edge():
     assert window_order(3, 3, 2).tolist() == [0, 1, 3, 4, 2, 5, 6, 7, 8]
-    vision = pytest.importorskip("transformers.vision_utils")
     for rows, columns, window in ((5, 7, 4), (4, 4, 4), (9, 3, 2), (1, 10, 4)):
-        theirs, _ = vision.get_vision_window_index(
+        theirs, _ = vision_utils.get_vision_window_index(
             torch.tensor([[1, 2 * rows, 2 * columns]]), spatial_merge_size=2, window_size=window * 28, patch_size=14
         )
         assert window_order(rows, columns, window).tolist() == theirs.tolist()

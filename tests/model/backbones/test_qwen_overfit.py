@@ -6,9 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-pytest.importorskip("transformers")
-pytest.importorskip("peft")
-
 from medground.data.phantom.chest_radiograph import chest_radiograph
 from medground.evaluation.detection import Detection, ImageTruth, Truth, ap_by_concept
 from medground.imaging.boxes import clip, nms

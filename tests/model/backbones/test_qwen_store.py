@@ -5,9 +5,6 @@ import json
 import pytest
 import torch
 
-pytest.importorskip("transformers")
-pytest.importorskip("peft")
-
 from medground.model.backbones.qwen_config import LoraSize, Mode, QwenConfig
 from medground.model.backbones.qwen_store import base_digest, read_qwen, save_qwen
 from medground.model.backbones.qwen_vl import load_qwen

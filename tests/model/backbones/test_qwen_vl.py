@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("transformers")
-pytest.importorskip("peft")
-
 from medground.model.backbones.qwen_config import LoraSize, Mode, QwenConfig
 from medground.model.backbones.qwen_vl import load_qwen
 from medground.model.roi import region_features
