@@ -12,17 +12,17 @@ import html
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matplotlib.figure import Figure as Canvas
 
 from medground.evaluation.bootstrap import Interval, bootstrap_by_patient
-from medground.evaluation.detection import Statistic
+from medground.evaluation.detection import ImageTruth, Statistic
+from medground.evaluation.resampled import difference
 from medground.schema.errors import MedgroundError, UsageError
 from medground.tracking.figures import ap50
 from medground.tracking.runs import find_artifacts
-from pipelines.resampled import difference
 from pipelines.scenes import ENDING, RARE_BELOW, Scene, load_scene, statistics_of
 from pipelines.sources import say
 
@@ -69,7 +69,7 @@ def find_scenes(run: str, home: Path) -> dict[str, Scene]:
 def compare(scenes: Sequence[Scene], *, resamples: int = 1000, seed: int = 0) -> list[Row]:
     """Figures of several systems on the same images, rare findings first.
 
-    What is measured, and what is rare, is settled by the first scene.
+    What is measured, what is rare, and the sizes of the images are settled by the first scene.
 
     Args:
         scenes: at least one.
@@ -80,19 +80,24 @@ def compare(scenes: Sequence[Scene], *, resamples: int = 1000, seed: int = 0) ->
         UsageError: if the scenes have other images or truths.
     """
     first = scenes[0]
-    known = {image.image_id: image for image in first.truth()}
+    known = _truths(first)
     for scene in scenes[1:]:
-        if {image.image_id: image for image in scene.truth()} != known:
+        if _truths(scene) != known:
             raise UsageError(
                 f"{first.system} and {scene.system} were measured on other images or truths of {first.data}; "
                 "evaluate both on the same"
             )
+    sizes = {image.image_id: {"columns": image.columns, "rows": image.rows} for image in first.images}
     # In one order: equal scores are ranked by it.
     ordered = [
         s.model_copy(
             update={
                 "training_boxes": first.training_boxes,
-                "images": tuple(sorted(s.images, key=lambda image: image.image_id)),
+                "real_boxes": first.real_boxes,
+                "images": tuple(
+                    image.model_copy(update=sizes[image.image_id])
+                    for image in sorted(s.images, key=lambda image: image.image_id)
+                ),
             }
         )
         for s in scenes
@@ -115,6 +120,11 @@ def compare(scenes: Sequence[Scene], *, resamples: int = 1000, seed: int = 0) ->
     return rare + [row for row in rows if row not in rare and row.name not in again]
 
 
+def _truths(scene: Scene) -> dict[str, ImageTruth]:
+    """The labels by image, without the image's size: older scene files do not hold it."""
+    return {image.image_id: replace(image, columns_rows_px=None) for image in scene.truth()}
+
+
 def page(labels: Sequence[str], sections: Sequence[tuple[Scene, Sequence[Row]]], *, resamples: int) -> str:
     """The comparison as one HTML page that needs no other file."""
     parts = [
@@ -123,7 +133,8 @@ def page(labels: Sequence[str], sections: Sequence[tuple[Scene, Sequence[Row]]],
         *(f"<li>{html.escape(label)}</li>" for label in labels),
         f"</ol><p>In brackets 95% intervals over {resamples} resamples of patients, the same for all runs. A "
         "difference is to run 1, coloured where its interval leaves out zero (of ece and absent_error less is better). "
-        f"Shaded: findings with fewer than {RARE_BELOW} boxes in the training of run 1.</p>",
+        f"Shaded: findings with fewer than {RARE_BELOW} real boxes in the training of run 1 (in older files: boxes).",
+        "</p>",
     ]
     for scene, rows in sections:
         patients = len({image.patient_id for image in scene.images})

@@ -134,6 +134,8 @@ def measure(
             SceneImage(
                 image_id=record.record_id,
                 patient_id=record.patient_id,
+                columns=record.columns,
+                rows=record.rows,
                 exhaustive_for=tuple(sorted(record.exhaustive_for)),
                 truths=tuple((region.concept, region.box.xyxy_px) for region in record.regions),
                 detections=tuple(
@@ -151,7 +153,8 @@ def measure(
         )
         if (number + 1) % 20 == 0:
             say(f"{data}: {number + 1} images")
-    return Scene(system=system, data=data, training_boxes=trained, images=tuple(images))
+    real = {t.concept: t.real_boxes for t in grounder.scope.trained if t.domain == domain}
+    return Scene(system=system, data=data, training_boxes=trained, real_boxes=real, images=tuple(images))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from medground.data.dataset import Pool
 from medground.data.pools import hold_records, phantom_radiograph, phantom_slice, stranger_image
@@ -29,6 +28,7 @@ from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
 from medground.training.calibrate import Reading, fit_calibration, fit_familiarity, hits_of
 from medground.training.recipe import Recipe
+from pipelines.prototypes import fit_prototypes
 from pipelines.sources import DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, Sources, say
 
 QUERY_WEIGHTS = (0.0, 0.3)
@@ -43,13 +43,16 @@ def framed(held: Held) -> ModelImage:
 
 def development_images(recipe: Recipe, sources: Sources) -> list[Held]:
     """Real development films and phantoms of seeds that training never uses."""
-    size = recipe.model.image_size_px
-    phantoms = min(DEVELOPMENT_PHANTOMS, recipe.mix.phantom_radiographs)
-    made = [phantom_radiograph(DEVELOPMENT_SEEDS + n, size) for n in range(phantoms)]
-    made += [phantom_slice(DEVELOPMENT_SEEDS + n, size) for n in range(max(2, phantoms // 3))]
-    made += [stranger_image(DEVELOPMENT_SEEDS + n, size) for n in range(max(2, phantoms // 3))]
-    real = [*sources.chest[DEV], *sources.limb[DEV], *sources.blood[DEV]]
-    return [*made, *hold_records(real, size)]
+    size, mix = recipe.model.image_size_px, recipe.mix
+    phantoms = min(DEVELOPMENT_PHANTOMS, mix.phantom_radiographs)
+    some = max(2, phantoms // 3)
+    made = [phantom_radiograph(DEVELOPMENT_SEEDS + n, size) for n in range(phantoms)] if mix.share_phantom else []
+    made += [phantom_slice(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.share_slices else []
+    made += [stranger_image(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.share_other else []
+    chest = sources.chest[DEV] if mix.share_chest else ()
+    limb = sources.limb[DEV] if mix.share_limb else ()
+    blood = sources.blood[DEV] if mix.share_blood or mix.share_other else ()
+    return [*made, *hold_records([*chest, *limb, *blood], size)]
 
 
 def trained_concepts(recipe: Recipe, pools: Sequence[Pool]) -> tuple[TrainedConcept, ...]:
@@ -57,15 +60,15 @@ def trained_concepts(recipe: Recipe, pools: Sequence[Pool]) -> tuple[TrainedConc
     images: Counter[tuple[str, int]] = Counter()
     boxes: Counter[tuple[str, int]] = Counter()
     real: Counter[tuple[str, int]] = Counter()
-    described: set[tuple[str, int]] = set()
+    words: dict[tuple[str, int], set[str]] = defaultdict(set)
     for held in (held for pool in pools for held in pool.items):
         for concept in {c for c in held.concepts if c in recipe.concepts}:
             key = (concept, held.domain)
             images[key] += 1
             boxes[key] += held.concepts.count(concept)
             real[key] += held.concepts.count(concept) * held.real
-            if any(words for words, name in zip(held.appearance, held.concepts, strict=True) if name == concept):
-                described.add(key)
+            for said, name in zip(held.appearance, held.concepts, strict=True):
+                words[key] |= set(said) if name == concept else set()
     return tuple(
         TrainedConcept(
             concept=concept,
@@ -74,7 +77,8 @@ def trained_concepts(recipe: Recipe, pools: Sequence[Pool]) -> tuple[TrainedConc
             boxes=boxes[concept, domain],
             real_boxes=real[concept, domain],
             synthetic_only=real[concept, domain] == 0,
-            described=(concept, domain) in described,
+            described=bool(words[concept, domain]),
+            words=tuple(sorted(words[concept, domain])),
         )
         for concept, domain in sorted(boxes)
     )
@@ -131,7 +135,6 @@ def read_development(
 def fit_bundle(
     recipe: Recipe,
     network: GroundingNetwork,
-    tokenizer: Tokenizer,
     vocabulary: Vocabulary,
     sources: Sources,
     pools: Sequence[Pool],
@@ -143,11 +146,6 @@ def fit_bundle(
     """
     images = development_images(recipe, sources)
     scope = Scope(trained=trained_concepts(recipe, pools))
-    nowhere = Familiarity(
-        torch.zeros(len(DOMAINS), recipe.model.backbone.channels[-1]),
-        torch.zeros(len(DOMAINS), recipe.model.backbone.channels[-1], recipe.model.backbone.channels[-1]),
-        torch.full((len(DOMAINS), 1), torch.inf),
-    )
     trained_on = tuple(
         name
         for name, parts in (
@@ -158,7 +156,8 @@ def fit_bundle(
         if parts
     )
     info = ModelInfo(name=f"medground-{recipe.name}", version=recipe.version, sha256="", trained_on=trained_on)
-    raw = Bundle(info, network, tokenizer, vocabulary, scope, IDENTITY, nowhere, {})
+    fit_prototypes(recipe, network, vocabulary, pools)
+    raw = uncalibrated(info, network, vocabulary, scope)
     tables: dict[str, dict[str, float]] = {}
     best: tuple[float, float, list[Reading], list[tuple[Domain, NDArray[np.float32]]]] | None = None
     for weight in QUERY_WEIGHTS:
@@ -175,7 +174,6 @@ def fit_bundle(
     bundle = Bundle(
         info,
         network,
-        tokenizer,
         vocabulary,
         scope.model_copy(update={"query_weight": weight}),
         fit_calibration(readings),
@@ -183,6 +181,32 @@ def fit_bundle(
         {},
     )
     return bundle, tables
+
+
+def uncalibrated(info: ModelInfo, network: GroundingNetwork, vocabulary: Vocabulary, scope: Scope) -> Bundle:
+    """A bundle that answers with raw scores and knows no typical image."""
+    width = network.backbone.image_width
+    nowhere = Familiarity(
+        torch.zeros(len(DOMAINS), width),
+        torch.zeros(len(DOMAINS), width, width),
+        torch.full((len(DOMAINS), 1), torch.inf),
+    )
+    return Bundle(info, network, vocabulary, scope, IDENTITY, nowhere, {})
+
+
+def development_judge(
+    recipe: Recipe, vocabulary: Vocabulary, images: Sequence[Held], pools: Sequence[Pool]
+) -> Callable[[GroundingNetwork], float]:
+    """Mean AP50 of the dense boxes on development images: what stages choose their best weights by."""
+    scope = Scope(trained=trained_concepts(recipe, pools))
+    info = ModelInfo(name=recipe.name, version=recipe.version, sha256="", trained_on=())
+
+    def judge(network: GroundingNetwork) -> float:
+        grounder = Grounder(uncalibrated(info, network, vocabulary, scope), query_weight=0.0)
+        figures = read_development(grounder, recipe, images)[2]
+        return float(np.mean(list(figures.values()))) if figures else 0.0
+
+    return judge
 
 
 def image_vectors(

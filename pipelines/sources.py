@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from medground.data.dataset import Pool, inverse_root_weights
 from medground.data.importers import by_name
 from medground.data.importers.nih_chestxdet import merge_double_marked
-from medground.data.leaks import check_leaks, fingerprint_records, near_duplicates, with_duplicate_groups, without_leaks
-from medground.data.pools import generated, hold_records, phantom_radiograph, phantom_slice, stranger_image
+from medground.data.known_copies import known_copies
+from medground.data.leaks import check_leaks, with_duplicate_groups, without_leaks
+from medground.data.pasted import pasted
+from medground.data.pools import (
+    generated,
+    hold_records,
+    phantom_radiograph,
+    phantom_slice,
+    stranger_image,
+    unlabelled_film,
+)
 from medground.data.sample import Held
-from medground.data.splits import DEV, TRAIN, VALID, split_records
+from medground.data.splits import DEV, TRAIN, VALID, folds, split_records
+from medground.data.vocabulary import load_vocabulary
 from medground.schema.record import ImageRecord
 from medground.training.recipe import Recipe
 
 CHEST, LIMB, BLOOD = "cxr", "fracatlas", "bccd"
-SALT = "medground-1"
+SETS = (CHEST, LIMB, BLOOD)
+SALT, FOLDS = "medground-1", 5
+CACHE = Path("out") / "cache"
 TRAIN_SEEDS, DEVELOPMENT_SEEDS, HELD_OUT_SEEDS = 0, 2_000_000, 5_000_000
 DEVELOPMENT_PHANTOMS = 160
 
@@ -28,7 +40,7 @@ Parts = dict[str, tuple[ImageRecord, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Real records by data set and part, and the folder of unlabelled chest films (None where it is absent)."""
+    """Real records by data set and part, and unlabelled chest films of patients who are not measured on."""
 
     chest: Parts
     limb: Parts
@@ -46,76 +58,127 @@ def default_data() -> Path:
     return Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def load_sources(data: Path) -> Sources:
+def load_sources(data: Path, *, fold: int | None = None, only: Collection[str] = SETS, cache: Path = CACHE) -> Sources:
     """Imports and splits the real data sets found under `data`; a set that is absent is empty, and said.
 
     Near-duplicate films of FracAtlas are given one patient before the development part is hashed out of train, and
     train and development images that copy a valid one are dropped. The leak check runs on the outcome.
 
+    Args:
+        data: folder of the data sets.
+        fold: chest films only: 0 to 4, the fifth of the patients that is `valid`; their own split if None.
+        only: names of the data sets to load.
+        cache: where lists of copies are kept.
+
     Raises:
         LeakError: if parts still share a patient, a file or a film.
     """
-    chest, limb, blood = (_split(name, data / name) for name in (CHEST, LIMB, BLOOD))
+    chest, limb, blood = (
+        _split(name, data / name, fold if name == CHEST else None, cache) if name in only else nothing()
+        for name in SETS
+    )
     folder = data / CHEST / "unlabelled"
-    unlabelled = tuple(sorted(folder.glob("*.jpg"))) if folder.is_dir() else ()
-    return Sources(chest, limb, blood, unlabelled)
+    measured = {patient_of(record.patient_id) for part in (VALID, DEV) for record in chest[part]}
+    films = tuple(sorted(folder.glob("*.jpg"))) if folder.is_dir() and CHEST in only else ()
+    free = tuple(path for path in films if patient_of(path.stem.split("_")[0]) not in measured)
+    if films:
+        say(f"unlabelled: {len(free)} films, {len(films) - len(free)} of measured patients left out")
+    return Sources(chest, limb, blood, free)
 
 
-def _split(name: str, folder: Path) -> Parts:
+def nothing() -> Parts:
+    """Parts without images."""
+    return {TRAIN: (), DEV: (), VALID: ()}
+
+
+def patient_of(name: str) -> str:
+    """A patient's number in NIH ChestX-ray14, however it is written."""
+    return "".join(letter for letter in name if letter.isdigit()).lstrip("0")
+
+
+def _split(name: str, folder: Path, fold: int | None, cache: Path) -> Parts:
     if not folder.is_dir():
         say(f"{name}: not found, going on without it")
-        return {TRAIN: (), DEV: (), VALID: ()}
+        return nothing()
     importer = {CHEST: "nih-chestxdet", LIMB: "fracatlas", BLOOD: "bccd"}[name]
     imported = by_name(importer)(folder)
     records = tuple(merge_double_marked(record) for record in imported.records)
-    prints = fingerprint_records(records)
-    pairs = near_duplicates(prints)
+    films = known_copies(records, cache)
     if name == LIMB:  # no patients in the source: copies of one film within a published part stand together
         part_of = {record.record_id: record.part for record in records}
-        records = with_duplicate_groups(records, [p for p in pairs if part_of[p[0]] == part_of[p[1]]])
-    parts = split_records(records, salt=SALT)
+        records = with_duplicate_groups(records, [p for p in films if part_of[p[0]] == part_of[p[1]]])
+    parts = _parts(records, fold)
     for measured in (VALID, DEV):
-        parts = without_leaks(parts, check_leaks(parts, prints), keep=measured)
-    check_leaks(parts, prints).raise_if_leaking()
+        parts = without_leaks(parts, check_leaks(parts, films=films), keep=measured)
+    check_leaks(parts, films=films).raise_if_leaking()
     counts = ", ".join(f"{part} {len(own)}" for part, own in parts.items())
-    say(f"{name}: {len(imported.records)} images ({len(imported.issues)} issues); {counts}; leak check passed")
+    which = "" if fold is None else f", fold {fold}"
+    say(f"{name}{which}: {len(imported.records)} images ({len(imported.issues)} issues); {counts}; leak check passed")
     return parts
 
 
+def _parts(records: Sequence[ImageRecord], fold: int | None) -> Parts:
+    if fold is None:
+        return split_records(records, salt=SALT)
+    rest, held_out = folds(records, FOLDS, SALT)[fold]
+    parts = split_records(rest, salt=f"{SALT}/{fold}", fractions={TRAIN: 1.0})
+    return {TRAIN: parts[TRAIN], DEV: parts[DEV], VALID: held_out}
+
+
 def training_pools(recipe: Recipe, sources: Sources, cache: Path, *, workers: int) -> list[Pool]:
-    """All pools of a recipe, generated images from the cache in `cache`."""
+    """The pools that a recipe gives a share, generated images from the cache in `cache`."""
     size, mix = recipe.model.image_size_px, recipe.mix
-    phantoms = generated(
-        phantom_radiograph,
-        range(TRAIN_SEEDS, TRAIN_SEEDS + mix.phantom_radiographs),
-        size,
-        cache,
-        workers=workers,
-        note=say,
-    )
-    slices = generated(
-        phantom_slice, range(TRAIN_SEEDS, TRAIN_SEEDS + mix.phantom_slices), size, cache, workers=workers, note=say
-    )
-    strangers = generated(
-        stranger_image, range(TRAIN_SEEDS, TRAIN_SEEDS + mix.strangers), size, cache, workers=workers, note=say
-    )
-    chest = list(hold_records(sources.chest[TRAIN], size))
-    limb = list(hold_records(sources.limb[TRAIN], size))
-    other = strangers + list(hold_records(sources.blood[TRAIN], size))
-    pools = [
-        Pool("phantom", mix.share_phantom, tuple(phantoms), inverse_root_weights(phantoms)),
-        Pool("slices", mix.share_slices, tuple(slices), inverse_root_weights(slices)),
-        Pool("chest", mix.share_chest, tuple(chest), inverse_root_weights(chest)),
-        Pool("limb", mix.share_limb, tuple(limb), fracture_weights(limb)),
-        Pool("other", mix.share_other, tuple(other), (1.0,) * len(other)),
-    ]
+    vocabulary = load_vocabulary()
+
+    def made(make: Callable[[int, int], Held], count: int) -> list[Held]:
+        return generated(make, range(TRAIN_SEEDS, TRAIN_SEEDS + count), size, cache, workers=workers, note=say)
+
+    def real(records: Sequence[ImageRecord]) -> list[Held]:
+        items = list(hold_records(records, size))
+        if mix.pasted and records:
+            extra = pasted(
+                records,
+                vocabulary,
+                size_px=size,
+                copies=mix.pasted,
+                below=mix.paste_below,
+                cache=cache / "frames",
+                seed=recipe.seed,
+                note=say,
+            )
+            say(f"{len(extra)} images with pasted lesions beside {len(items)}")
+            items += extra
+        return items
+
+    pools = []
+    if mix.share_phantom:
+        phantoms = made(phantom_radiograph, mix.phantom_radiographs)
+        pools.append(Pool("phantom", mix.share_phantom, tuple(phantoms), inverse_root_weights(phantoms)))
+    if mix.share_slices:
+        slices = made(phantom_slice, mix.phantom_slices)
+        pools.append(Pool("slices", mix.share_slices, tuple(slices), inverse_root_weights(slices)))
+    if mix.share_chest:
+        chest = real(sources.chest[TRAIN])
+        pools.append(Pool("chest", mix.share_chest, tuple(chest), inverse_root_weights(chest)))
+    if mix.share_limb:
+        limb = real(sources.limb[TRAIN])
+        pools.append(Pool("limb", mix.share_limb, tuple(limb), fracture_weights(limb, mix.positive)))
+    if mix.share_blood:
+        blood = real(sources.blood[TRAIN])
+        pools.append(Pool("blood", mix.share_blood, tuple(blood), inverse_root_weights(blood)))
+    if mix.share_unlabelled:
+        films = tuple(unlabelled_film(path, size) for path in sources.unlabelled)
+        pools.append(Pool("unlabelled", mix.share_unlabelled, films, (1.0,) * len(films)))
+    if mix.share_other:
+        other = made(stranger_image, mix.strangers) + list(hold_records(sources.blood[TRAIN], size))
+        pools.append(Pool("other", mix.share_other, tuple(other), (1.0,) * len(other)))
     for pool in pools:
         say(f"pool {pool.name}: {len(pool.items)} images, {sum(len(held.concepts) for held in pool.items)} boxes")
     return pools
 
 
-def fracture_weights(items: Sequence[Held]) -> tuple[float, ...]:
-    """Fractured limbs make three quarters of what is drawn."""
+def fracture_weights(items: Sequence[Held], positive: float) -> tuple[float, ...]:
+    """Images with a fracture make the share `positive` of what is drawn."""
     broken = sum(bool(held.concepts) for held in items)
     whole = len(items) - broken
-    return tuple(0.75 / max(broken, 1) if held.concepts else 0.25 / max(whole, 1) for held in items)
+    return tuple(positive / max(broken, 1) if held.concepts else (1 - positive) / max(whole, 1) for held in items)

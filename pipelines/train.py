@@ -6,11 +6,14 @@ import argparse
 import hashlib
 import itertools
 import json
+import os
 import platform
 import re
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,30 +21,41 @@ import torch
 from medground.data.dataset import Pool
 from medground.data.questions import phrases
 from medground.data.vocabulary import load_vocabulary
-from medground.model.bundle import Bundle, round_as_stored, save_bundle
+from medground.model.backbones.build import build_backbone
+from medground.model.bundle import Bundle
+from medground.model.bundle_write import round_as_stored, save_bundle
+from medground.model.config import CompactConfig
 from medground.model.network import GroundingNetwork, channels_last, count_parameters
 from medground.model.tokenizer import train_tokenizer
 from medground.schema.errors import MedgroundError
 from medground.schema.record import ImageRecord
 from medground.schema.vocabulary import Vocabulary
 from medground.tracking.runs import DatasetVersion, RunLog, StagedLog, open_run
+from medground.training.processes import Processes
 from medground.training.recipe import Recipe
-from medground.training.trainer import Trainer, recipe_digest
-from pipelines.fit import development_figures, fit_bundle
+from medground.training.trainer import Surroundings, Trainer, recipe_digest
+from pipelines.fit import development_figures, development_images, development_judge, fit_bundle
 from pipelines.recipes import RECIPES, recipe
-from pipelines.sources import Sources, default_data, load_sources, say, training_pools
+from pipelines.sources import BLOOD, CHEST, LIMB, Sources, default_data, load_sources, say, training_pools
 
 HOME = Path(__file__).resolve().parents[1] / "mlruns"
+SINGLE = Processes.single()
 RUN_NOTES = "mlflow_runs.json"  # in the work folder: ids of the run and its children
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parse = argparse.ArgumentParser(prog="python -m pipelines train", description=__doc__)
-    parse.add_argument("--recipe", default="compact", choices=sorted(RECIPES), help="what to train (default: compact)")
+    parse.add_argument("--recipe", default="shipped", choices=sorted(RECIPES), help="what to train (default: shipped)")
     parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
     parse.add_argument("--out", type=Path, help="work folder (default: out/train/RECIPE)")
     parse.add_argument("--bundle", type=Path, help="where the bundle goes (default: OUT/bundle)")
+    parse.add_argument("--fold", type=int, choices=range(5), help="chest films: hold this fifth of the patients out")
+    parse.add_argument("--stage", type=int, metavar="N", help="stop where stage N ends (1 is the first)")
+    parse.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda"], help="where to train (default: cpu)")
+    parse.add_argument(
+        "--precision", default="no", choices=["no", "bf16"], help="bf16 lets a GPU compute in bfloat16 (default: no)"
+    )
     parse.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
     parse.add_argument("--stop-after", type=int, metavar="STEPS", help="stop, with a checkpoint, after so many steps")
     parse.add_argument(
@@ -57,41 +71,64 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     chosen = recipe(args.recipe)
-    out: Path = args.out or Path("out") / "train" / chosen.name
+    label = chosen.name if args.fold is None else f"{chosen.name}-fold{args.fold}"
+    out: Path = args.out or Path("out") / "train" / label
     if not (args.resume or args.calibrate_only) and (out / "checkpoint.safetensors").exists():
         say(f"{out} holds an unfinished or finished run: give --resume to go on with it, or another --out")
         return 2
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with open_run(args.mlruns, "medground", chosen.name, notes=out / RUN_NOTES, say=say) as run:
-            return _train(args, chosen, out, run)
+        processes = Processes.start(device=args.device, precision=args.precision) if together(args) else SINGLE
+        with _run(args, label, out, processes) as run:
+            return _train(args, chosen, out, run, processes)
     except MedgroundError as error:
         say(f"error: {error}")
         return error.exit_code
 
 
-def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog) -> int:
+def together(args: argparse.Namespace) -> bool:
+    """Whether torchrun started this process, or it is to compute on a GPU."""
+    return "WORLD_SIZE" in os.environ or args.device != "cpu" or args.precision != "no"
+
+
+@contextmanager
+def _run(args: argparse.Namespace, label: str, out: Path, processes: Processes) -> Iterator[RunLog]:
+    """The MLflow run of the first process; the others write into a store of their own that is thrown away."""
+    if processes.is_first:
+        with open_run(args.mlruns, "medground", label, notes=out / RUN_NOTES, say=say) as run:
+            yield run
+    else:
+        with tempfile.TemporaryDirectory() as folder, open_run(Path(folder), "medground", label, say=say) as run:
+            yield run
+
+
+def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, processes: Processes) -> int:
     vocabulary = load_vocabulary()
     started = time.monotonic()
-    sources = load_sources(args.data)
+    sources = load_sources(args.data, fold=args.fold, only=sets_of(chosen), cache=out.parent / "cache")
     pools = training_pools(chosen, sources, out.parent / "cache", workers=args.threads)
     torch.manual_seed(chosen.seed)
-    network = GroundingNetwork(chosen.model)
-    channels_last(network)
-    tokenizer = train_tokenizer(corpus(vocabulary), chosen.model.text.tokens)
+    network = new_network(chosen, vocabulary)
     say(f"{count_parameters(network) / 1e6:.2f}M parameters; recipe {recipe_digest(chosen)[:12]}")
     run.parameters(flat(chosen.model_dump(mode="json")))
     run.datasets(dataset_versions(sources), "training")
     resume = args.resume or args.calibrate_only
+    judged = any(stage.judge_every for stage in chosen.stages)
+    images = development_images(chosen, sources) if judged else []
+    judge = development_judge(chosen, vocabulary, images, pools) if judged else None
     with StagedLog(run, [(stage.name, stage.steps) for stage in chosen.stages]) as log:
-        trainer = Trainer(chosen, network, tokenizer, vocabulary, pools, out, log, say)
-        done = trainer.run(resume=resume, stop_after=0 if args.calibrate_only else args.stop_after)
-    if not done:
+        around = Surroundings(out, log, say, judge, processes)
+        trainer = Trainer(chosen, network, vocabulary, pools, around)
+        done = trainer.run(resume=resume, stop_after=0 if args.calibrate_only else args.stop_after, stage=args.stage)
+    if not processes.is_first:
+        return 0
+    if not done or (args.stage and args.stage < len(chosen.stages)):
         say("stopped before the end; go on with --resume")
         return 0
+    network.to("cpu")
     round_as_stored(network)
     network.eval()
-    bundle, readings = fit_bundle(chosen, network, tokenizer, vocabulary, sources, pools)
+    bundle, readings = fit_bundle(chosen, network, vocabulary, sources, pools)
     summary = {
         "recipe": chosen.model_dump(mode="json"),
         "recipe_sha256": recipe_digest(chosen),
@@ -112,6 +149,31 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog) -> 
     run.register(folder, f"medground-{chosen.name}", "newest")
     say(f"bundle {folder} ({digest[:12]}), {sum(p.stat().st_size for p in folder.iterdir()) / 2**20:.1f} MiB")
     return 0
+
+
+def sets_of(chosen: Recipe) -> tuple[str, ...]:
+    """The real data sets that a recipe draws from."""
+    mix = chosen.mix
+    return tuple(
+        name
+        for name, share in (
+            (CHEST, mix.share_chest + mix.share_unlabelled),
+            (LIMB, mix.share_limb),
+            (BLOOD, mix.share_blood + mix.share_other),
+        )
+        if share
+    )
+
+
+def new_network(chosen: Recipe, vocabulary: Vocabulary) -> GroundingNetwork:
+    """The recipe's network before training; random numbers come from torch's generator."""
+    backbone = chosen.model.backbone
+    tokenizer = (
+        train_tokenizer(corpus(vocabulary), backbone.text.tokens) if isinstance(backbone, CompactConfig) else None
+    )
+    network = GroundingNetwork(chosen.model, build_backbone(backbone, tokenizer=tokenizer))
+    channels_last(network)
+    return network
 
 
 def corpus(vocabulary: Vocabulary) -> list[str]:

@@ -6,6 +6,8 @@ Legend: G boxes, H W rows and columns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ class AugmentConfig(StrictConfig):
         aspect: largest relative change of the aspect.
         flip: probability of a mirror image.
         min_visible: a box with less of its area in view is dropped.
+        mosaic: probability that four images of a pool stand in one view.
     """
 
     size_px: int = 416
@@ -32,6 +35,7 @@ class AugmentConfig(StrictConfig):
     aspect: float = 0.1
     flip: float = 0.5
     min_visible: float = 0.4
+    mosaic: float = 0.0
 
 
 def turn(image_HW: Tensor, boxes_G4: Tensor, quarter_turns: int, mirror: bool) -> tuple[Tensor, Tensor]:
@@ -74,6 +78,32 @@ def crop_and_scale(
     clipped_G4 = boxes_G4.clamp(0, side)
     area_G, seen_G = _area(boxes_G4), _area(clipped_G4)
     return view, clipped_G4, (seen_G >= config.min_visible * area_G) & (seen_G >= 9)
+
+
+def tiled(images: Sequence[Tensor], boxes: Sequence[Tensor], rng: np.random.Generator) -> tuple[Tensor, list[Tensor]]:
+    """Four images in the quarters of a square that meet near its middle, each whole and at three quarters of its size.
+
+    Returns:
+        The square, half as long again as the longest side of the images, and the boxes of each image on it.
+
+    Source: mosaic, Bochkovskiy et al., YOLOv4, 2020, section 3.3; here each image stays whole.
+    """
+    side = round(1.5 * max(max(image.shape) for image in images))
+    middle_x, middle_y = (round(side * float(rng.uniform(0.42, 0.58))) for _ in range(2))
+    square = torch.full((side, side), LOW + 1.0)
+    placed = []
+    for tile, (image_HW, boxes_G4) in enumerate(zip(images, boxes, strict=True)):
+        right, below = tile % 2, tile // 2
+        room_x, room_y = (side - middle_x if right else middle_x), (side - middle_y if below else middle_y)
+        rows, columns = image_HW.shape
+        scale = min(room_x / columns, room_y / rows)
+        height, width = max(1, int(rows * scale)), max(1, int(columns * scale))
+        small = F.interpolate(image_HW[None, None], (height, width), mode="bilinear", antialias=True)[0, 0]
+        left, top = (middle_x if right else middle_x - width), (middle_y if below else middle_y - height)
+        square[top : top + height, left : left + width] = small
+        factor = torch.tensor([width / columns, height / rows] * 2)
+        placed.append(boxes_G4 * factor + torch.tensor([left, top, left, top], dtype=boxes_G4.dtype))
+    return square, placed
 
 
 def _area(boxes_G4: Tensor) -> Tensor:

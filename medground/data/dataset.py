@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, turn
+from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, tiled, turn
 from medground.data.sample import Held, Sample, restore
 from medground.schema.anatomy import DOMAINS, Domain
 
@@ -62,24 +62,39 @@ class MixedDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng((self.seed, index))
         which = int(rng.choice(len(self.pools), p=self.shares))
-        held = self.pools[which].items[int(rng.choice(len(self.odds[which]), p=self.odds[which]))]
-        return augmented(held, self.concepts, self.augment, rng)
+        count = 4 if rng.random() < self.augment.mosaic else 1
+        items = [
+            self.pools[which].items[int(rng.choice(len(self.odds[which]), p=self.odds[which]))] for _ in range(count)
+        ]
+        return augmented(items, self.concepts, self.augment, rng)
 
 
-def augmented(held: Held, concepts: tuple[str, ...], config: AugmentConfig, rng: np.random.Generator) -> Sample:
-    """One random view; boxes of concepts that are not trained are left out."""
-    image_HW = torch.from_numpy(restore(held.pixels_HW))
-    known = [row for row, concept in enumerate(held.concepts) if concept in concepts]
-    boxes_G4 = torch.from_numpy(held.boxes_G4)[known]
-    quarter_turns = int(rng.integers(4)) if held.domain == LIMB else 0
-    image_HW, boxes_G4 = turn(image_HW, boxes_G4, quarter_turns, bool(rng.random() < config.flip))
-    image_HW, boxes_G4, kept_G = crop_and_scale(image_HW, boxes_G4, config, rng)
-    kept = [known[row] for row in kept_G.nonzero().squeeze(1).tolist()]
+def augmented(
+    items: Sequence[Held], concepts: tuple[str, ...], config: AugmentConfig, rng: np.random.Generator
+) -> Sample:
+    """One random view of one image, or of four of one kind; boxes of concepts that are not trained are left out."""
+    images, boxes, rows = [], [], []
+    for held in items:
+        known = [row for row, concept in enumerate(held.concepts) if concept in concepts]
+        quarter_turns = int(rng.integers(4)) if held.domain == LIMB else 0
+        image_HW, boxes_G4 = turn(
+            torch.from_numpy(restore(held.pixels_HW)),
+            torch.from_numpy(held.boxes_G4)[known],
+            quarter_turns,
+            bool(rng.random() < config.flip),
+        )
+        images.append(image_HW)
+        boxes.append(boxes_G4)
+        rows += [(held, row) for row in known]
+    image_HW, placed = (images[0], boxes) if len(items) == 1 else tiled(images, boxes, rng)
+    image_HW, boxes_G4, kept_G = crop_and_scale(image_HW, torch.cat(placed), config, rng)
+    kept = [rows[row] for row in kept_G.nonzero().squeeze(1).tolist()]
+    exhaustive_for = frozenset.intersection(*(held.exhaustive_for for held in items))
     return Sample(
         change_intensity(image_HW, rng)[None],
         boxes_G4[kept_G],
-        torch.tensor([concepts.index(held.concepts[row]) for row in kept], dtype=torch.int64),
-        torch.tensor([concept in held.exhaustive_for for concept in concepts]),
-        held.domain,
-        tuple(held.appearance[row] for row in kept),
+        torch.tensor([concepts.index(held.concepts[row]) for held, row in kept], dtype=torch.int64),
+        torch.tensor([concept in exhaustive_for for concept in concepts]),
+        items[0].domain,
+        tuple(held.appearance[row] for held, row in kept),
     )

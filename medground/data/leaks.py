@@ -88,13 +88,17 @@ class LeakReport:
 
 
 def check_leaks(
-    parts: Mapping[str, Sequence[ImageRecord]], fingerprints: Mapping[str, Fingerprint] | None = None
+    parts: Mapping[str, Sequence[ImageRecord]],
+    fingerprints: Mapping[str, Fingerprint] | None = None,
+    *,
+    films: Sequence[tuple[str, str, float]] | None = None,
 ) -> LeakReport:
     """Compare every part with every other.
 
     Args:
         parts: part to its records, of one data set.
         fingerprints: record id to fingerprint; None looks for shared patients and files only.
+        films: pairs of copies that `near_duplicates` found among the records, where that was done before.
 
     Returns:
         All shared patients (each pair of images), files (SHA-256) and films (fingerprints). Two patients with a copy of
@@ -111,7 +115,7 @@ def check_leaks(
             by_digest[hashlib.sha256(record.path.read_bytes()).hexdigest()].append(record.record_id)
     known = {name: print_ for name, print_ in (fingerprints or {}).items() if name in part_of}
     copies = [(*pair, 1.0) for ids in by_digest.values() for pair in combinations(ids, 2)]
-    alike = near_duplicates(known)
+    alike = near_duplicates(known) if films is None else [f for f in films if f[0] in part_of and f[1] in part_of]
     leaks = _patient_leaks(patient, [*copies, *alike], part_of)
     leaks += [Leak(LeakKind.FILE, *pair, 1.0) for ids in by_digest.values() for pair in _crossing(ids, part_of)]
     for first, second, value in alike:

@@ -129,6 +129,15 @@ def stranger_image(seed: int, size_px: int) -> Held:
     )
 
 
+def unlabelled_film(path: Path, size_px: int) -> Held:
+    """A chest film of which nothing is known.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    return hold(path, (), exhaustive_for=(), domain=Domain.CHEST_RADIOGRAPH, real=True, size_px=size_px)
+
+
 def generated(
     make: Callable[[int, int], Held],
     seeds: range,

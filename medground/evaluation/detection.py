@@ -2,7 +2,7 @@
 
 A label set is *exhaustive* for a concept when every region of it is drawn. On other images a box that overlaps no
 truth may be right, so it is neither a true nor a false positive. A second box on a truth that is already taken is
-a false positive everywhere.
+a false positive everywhere. Where a size is asked for, what is of another size is ignored as COCO does it.
 
 Shape suffixes: D detections, best score first; G truths of one image; K true positives; N resamples; P patients.
 """
@@ -16,12 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medground.evaluation.overlap import BoxPx, assign, iou_matrix
+from medground.evaluation.size_range import SizeRange
 from medground.schema.errors import UsageError
 
 Floats = NDArray[np.float64]
 # Weight of each patient in N resamples (N, P) to the N values of a statistic; NaN where it is undefined.
 Statistic = Callable[[Floats], Floats]
-BoxPx = tuple[float, float, float, float]
 
 COCO_IOUS = tuple(float(iou) for iou in np.linspace(0.5, 0.95, 10))
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -71,15 +72,19 @@ class ImageTruth:
         patient_id: what resampling is made by.
         truths: labelled boxes of this image.
         exhaustive_for: concepts of which every region is labelled here.
+        columns_rows_px: size of the stored image; None where unknown.
     """
 
     image_id: str
     patient_id: str
     truths: tuple[Truth, ...] = ()
     exhaustive_for: frozenset[str] = frozenset()
+    columns_rows_px: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses truths of another image."""
+        """Refuses truths of another image, and an image without extent."""
+        if self.columns_rows_px is not None and min(self.columns_rows_px) < 1:
+            raise UsageError(f"image {self.image_id!r} needs columns and rows above 0, got {self.columns_rows_px}")
         for truth in self.truths:
             if truth.image_id != self.image_id:
                 raise UsageError(f"image {self.image_id!r} was given a truth of image {truth.image_id!r}")
@@ -122,8 +127,12 @@ def match(
     *,
     iou: float = 0.5,
     max_per_image: int = 100,
+    size: SizeRange | None = None,
 ) -> Matches:
     """Gives each truth of one concept to the best-scoring detection that overlaps it enough.
+
+    Of a size: truths of other sizes are not to be found, a detection that takes one is left out, and so is one of
+    another size that takes none.
 
     Args:
         images: the labelled images; on those that say nothing about `concept` no detection counts.
@@ -131,6 +140,7 @@ def match(
         concept: vocabulary key.
         iou: least overlap of a true positive, 0..1.
         max_per_image: boxes of the concept that count on one image, best first (COCO: 100).
+        size: of the truths to be found; None takes all.
 
     Returns:
         The detections that count.
@@ -154,15 +164,18 @@ def match(
     counted: list[tuple[float, bool, int, bool]] = []
     for image in images:
         truths = [truth.box_xyxy_px for truth in image.truths if truth.concept == concept]
-        truths_P[row[image.patient_id]] += len(truths)
         found = sorted(by_image[image.image_id], key=lambda detection: -detection.score)[:max_per_image]
-        exhaustive = concept in image.exhaustive_for
-        hits, overlaps = _assign(iou_matrix([d.box_xyxy_px for d in found], truths), min(iou, 1 - 1e-10))
-        counted += [
-            (detection.score, bool(hit), row[image.patient_id], exhaustive)
-            for detection, hit, overlap in zip(found, hits, overlaps, strict=True)
-            if exhaustive or overlap
-        ]
+        boxes = [detection.box_xyxy_px for detection in found]
+        sought_G, sized_D = (
+            size.holds(some, image.columns_rows_px) if size else np.ones(len(some), dtype=np.bool_)
+            for some in (truths, boxes)
+        )
+        truths_P[row[image.patient_id]] += sought_G.sum()
+        exhaustive, least, iou_DG = concept in image.exhaustive_for, min(iou, 1 - 1e-10), iou_matrix(boxes, truths)
+        for d, g in enumerate(assign(iou_DG, least, sought_G)):
+            judged = sought_G[g] if g >= 0 else sized_D[d] and (exhaustive or (iou_DG[d] >= least).any())
+            if judged:
+                counted.append((found[d].score, bool(g >= 0), row[image.patient_id], exhaustive))
     counted.sort(key=lambda entry: -entry[0])  # stable, as COCO's merge sort: ties stay in image order
     score, hit, patient, exhaustive_at = zip(*counted, strict=True) if counted else ((), (), (), ())
     return Matches(
@@ -173,31 +186,6 @@ def match(
         truths_P=truths_P,
         n_exhaustive=sum(concept in image.exhaustive_for for image in images),
     )
-
-
-def iou_matrix(boxes: Sequence[BoxPx], truths: Sequence[BoxPx]) -> Floats:
-    """Intersection over union of each box (rows) with each truth (columns), 0..1."""
-    a_D14 = np.array(boxes, dtype=np.float64).reshape(-1, 1, 4)
-    b_1G4 = np.array(truths, dtype=np.float64).reshape(1, -1, 4)
-    sides_DG2 = np.minimum(a_D14[..., 2:], b_1G4[..., 2:]) - np.maximum(a_D14[..., :2], b_1G4[..., :2])
-    shared_DG = sides_DG2.clip(min=0).prod(-1)
-    area_D1, area_1G = ((box[..., 2:] - box[..., :2]).prod(-1) for box in (a_D14, b_1G4))
-    overlap_DG: Floats = shared_DG / (area_D1 + area_1G - shared_DG)
-    return overlap_DG
-
-
-def _assign(iou_DG: Floats, least: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which detections take a truth, and which overlap one at all; rows come best score first."""
-    overlaps_D: NDArray[np.bool_] = np.any(iou_DG >= least, axis=1)
-    hit_D = np.zeros(len(iou_DG), dtype=np.bool_)
-    free_DG = iou_DG.copy()
-    for d in np.flatnonzero(overlaps_D):
-        # Of equal overlaps COCO takes the last truth.
-        g = free_DG.shape[1] - 1 - int(free_DG[d, ::-1].argmax())
-        if free_DG[d, g] >= least:
-            hit_D[d] = True
-            free_DG[:, g] = -1
-    return hit_D, overlaps_D
 
 
 def weighted_average_precision(matches: Matches, weights_NP: Floats) -> Floats:
@@ -231,11 +219,16 @@ def weighted_average_precision(matches: Matches, weights_NP: Floats) -> Floats:
 
 
 def average_precision_statistic(
-    images: Sequence[ImageTruth], detections: Sequence[Detection], concept: str, *, ious: Sequence[float] = (0.5,)
+    images: Sequence[ImageTruth],
+    detections: Sequence[Detection],
+    concept: str,
+    *,
+    ious: Sequence[float] = (0.5,),
+    size: SizeRange | None = None,
 ) -> Statistic:
     """The average precision of one concept, averaged over overlaps, as a function of patient weights."""
     of_concept = [detection for detection in detections if detection.concept == concept]
-    matches = [match(images, of_concept, concept, iou=iou) for iou in ious]
+    matches = [match(images, of_concept, concept, iou=iou, size=size) for iou in ious]
     return lambda weights_NP: np.mean([weighted_average_precision(m, weights_NP) for m in matches], axis=0)
 
 
@@ -257,7 +250,12 @@ def value_of(statistic: Statistic, images: Iterable[ImageTruth]) -> float | None
 
 
 def average_precision(
-    images: Sequence[ImageTruth], detections: Sequence[Detection], concept: str, *, iou: float | Sequence[float] = 0.5
+    images: Sequence[ImageTruth],
+    detections: Sequence[Detection],
+    concept: str,
+    *,
+    iou: float | Sequence[float] = 0.5,
+    size: SizeRange | None = None,
 ) -> float | None:
     """COCO average precision of one concept.
 
@@ -266,14 +264,15 @@ def average_precision(
         detections: a system's boxes, in any order.
         concept: vocabulary key.
         iou: least overlap, or several to average over (`COCO_IOUS` for AP@[.5:.95]).
+        size: of the truths to be found; None takes all.
 
     Returns:
-        0..1, or None where no image has a truth of the concept.
+        0..1, or None where no image has a truth of the concept and size.
 
     Source: Lin et al., Microsoft COCO, 2014; pycocotools `COCOeval.accumulate`.
     """
     ious = (iou,) if isinstance(iou, float | int) else tuple(iou)
-    return value_of(average_precision_statistic(images, detections, concept, ious=ious), images)
+    return value_of(average_precision_statistic(images, detections, concept, ious=ious, size=size), images)
 
 
 def ap_by_concept(

@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from medground.model.backbones.compact import Pyramid
+from medground.model.backbones.interface import Pyramid
 from medground.model.config import DecoderConfig
 
 TOKEN_LEVELS = (1, 2)  # strides 16 and 32: stride 8 would cost four times the tokens for features RoIAlign reads anyway
@@ -66,6 +66,7 @@ class QueryDecoder(nn.Module):
 
     def __init__(self, width: int, text_width: int, config: DecoderConfig) -> None:
         super().__init__()
+        self.config = config
         self.from_region = nn.Linear(width, width)
         self.from_text = nn.Linear(text_width, width)
         self.place = nn.Linear(4 * 32, width)
@@ -76,6 +77,19 @@ class QueryDecoder(nn.Module):
         self.move = nn.ModuleList(nn.Linear(width, 4) for _ in range(config.layers))
         for parameter in self.move.parameters():
             nn.init.zeros_(parameter)
+        if config.learned:
+            self.content = nn.Parameter(torch.randn(config.queries, width) * 0.02)
+            self.places = nn.Parameter(torch.randn(config.queries, 4))
+
+    def learned_boxes(self, size_px: float) -> Tensor:
+        """Boxes (Q, 4), xyxy pixels, that queries start from where there are no proposals (DAB-DETR, Liu et al., 2022).
+
+        Args:
+            size_px: side of the model frame.
+        """
+        places_Q4 = self.places.sigmoid() * size_px
+        middle_Q2, size_Q2 = places_Q4[:, :2], places_Q4[:, 2:]
+        return torch.cat([middle_Q2 - size_Q2 / 2, middle_Q2 + size_Q2 / 2], -1)
 
     def forward(
         self,
@@ -106,6 +120,8 @@ class QueryDecoder(nn.Module):
         tokens_NTD = torch.cat([tokens_NTD, question_N1D], 1)
         token_place_NTD = torch.cat([token_place_NTD, torch.zeros_like(question_N1D)], 1)
         x_NQD = self.from_region(regions_NQD) + question_N1D
+        if self.config.learned:
+            x_NQD = x_NQD + self.content
         outputs = []
         for layer, score, move in zip(self.layers, self.score, self.move, strict=True):
             place_NQD = self.place(sine_embedding(_cxcywh_norm(boxes_NQ4, size_px), 32))

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from medground.model.backbones.compact import STRIDES_PX
 from medground.model.backbones.interface import Pyramid
 from medground.model.config import HeadConfig
+from medground.model.layers import separable
+from medground.model.shared_norm import SharedBatchNorm2d
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Dense:
 
     Attributes:
         logits_BAP: score of each phrase at each location (before the sigmoid).
+        embedding_BAD: what the scores are products of; prototypes live in its space.
         distances_BA4K: logits of the distance distribution of each box side, in strides.
         boxes_BA4: xyxy pixels of the model frame.
         centres_A2: x, y of the locations, pixels of the model frame.
@@ -28,13 +30,14 @@ class Dense:
     """
 
     logits_BAP: Tensor
+    embedding_BAD: Tensor
     distances_BA4K: Tensor
     boxes_BA4: Tensor
     centres_A2: Tensor
     strides_A: Tensor
 
 
-def locations(sizes: list[tuple[int, int]], strides_px: tuple[int, ...] = STRIDES_PX) -> tuple[Tensor, Tensor]:
+def locations(sizes: list[tuple[int, int]], strides_px: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Centres (A, 2) as x, y pixels and strides (A,) of all locations, finest level first, row by row."""
     centres, strides = [], []
     for (rows, columns), stride in zip(sizes, strides_px, strict=True):
@@ -42,18 +45,6 @@ def locations(sizes: list[tuple[int, int]], strides_px: tuple[int, ...] = STRIDE
         centres.append(torch.stack([x, y], -1).reshape(-1, 2) * stride)
         strides.append(torch.full((rows * columns,), float(stride)))
     return torch.cat(centres), torch.cat(strides)
-
-
-def separable(width: int) -> nn.Sequential:
-    """Depthwise 3x3 then pointwise convolution."""
-    return nn.Sequential(
-        nn.Conv2d(width, width, 3, 1, 1, groups=width, bias=False),
-        nn.BatchNorm2d(width),
-        nn.SiLU(),
-        nn.Conv2d(width, width, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.SiLU(),
-    )
 
 
 class DenseHead(nn.Module):
@@ -67,26 +58,36 @@ class DenseHead(nn.Module):
 
     def __init__(self, width: int, text_width: int, config: HeadConfig) -> None:
         super().__init__()
-        self.bins = config.bins
-        self.score = nn.Sequential(separable(width), separable(width), nn.Conv2d(width, text_width, 1))
-        self.norm = nn.BatchNorm2d(text_width)
-        self.box = nn.Sequential(separable(width), separable(width), nn.Conv2d(width, 4 * config.bins, 1))
+        act = config.activation
+        self.bins, self.single_scale = config.bins, config.single_scale
+        self.score = nn.Sequential(
+            separable(width, width, activation=act),
+            separable(width, width, activation=act),
+            nn.Conv2d(width, text_width, 1),
+        )
+        self.norm = SharedBatchNorm2d(text_width)
+        self.box = nn.Sequential(
+            separable(width, width, activation=act),
+            separable(width, width, activation=act),
+            nn.Conv2d(width, 4 * config.bins, 1),
+        )
         self.scale = nn.Parameter(torch.tensor(0.0))
         self.bias = nn.Parameter(torch.tensor(config.prior_logit))
 
     def forward(self, pyramid: Pyramid, text_PD: Tensor) -> Dense:
         """Scores every phrase at every location; see `Dense`."""
         embeddings, distances, sizes = [], [], []
-        for level_BCHW in pyramid.levels_BCHW:
+        used = slice(1, 2) if self.single_scale else slice(None)
+        for level_BCHW in pyramid.levels_BCHW[used]:
             embeddings.append(self.norm(self.score(level_BCHW)).flatten(2))
             distances.append(self.box(level_BCHW).flatten(2))
             sizes.append((level_BCHW.shape[2], level_BCHW.shape[3]))
         embedding_BAD = torch.cat(embeddings, 2).transpose(1, 2)
         logits_BAP = embedding_BAD @ text_PD.T * self.scale.exp() + self.bias
         distances_BA4K = torch.unflatten(torch.cat(distances, 2).transpose(1, 2), 2, (4, self.bins))
-        centres_A2, strides_A = locations(sizes, pyramid.strides_px)
+        centres_A2, strides_A = locations(sizes, pyramid.strides_px[used])
         boxes_BA4 = boxes_from_distances(distances_BA4K, centres_A2, strides_A)
-        return Dense(logits_BAP, distances_BA4K, boxes_BA4, centres_A2, strides_A)
+        return Dense(logits_BAP, embedding_BAD, distances_BA4K, boxes_BA4, centres_A2, strides_A)
 
 
 def boxes_from_distances(distances_BA4K: Tensor, centres_A2: Tensor, strides_A: Tensor) -> Tensor:

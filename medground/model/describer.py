@@ -6,11 +6,11 @@ Legend: N regions, D width, T words, V word list with start and end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from medground.model.backbones.interface import Statement
 from medground.model.config import DescriberConfig
 
 END = 0
@@ -54,24 +54,29 @@ class Describer(nn.Module):
         return torch.stack(logits, 1)
 
     @torch.inference_mode()
-    def decode(self, regions_ND: Tensor, *, min_probability: float = 0.5) -> list[tuple[str, ...]]:
-        """Greedy decoding of all regions at once, each to its end token or `max_words`.
+    def decode(self, regions_ND: Tensor, *, allowed: Sequence[str] | None = None) -> list[tuple[Statement, ...]]:
+        """Greedy decoding of all regions at once, each to its end token or `max_words`; a word is said once.
 
-        A word less probable than `min_probability` is decoded over but not said: silence beats a guess.
+        Args:
+            regions_ND: region vectors.
+            allowed: words that may be said; all if None. The end token always may.
         """
         if len(regions_ND) == 0 or not self.words:
             return [()] * len(regions_ND)
+        barred_V = torch.zeros(len(self.words) + 1)
+        if allowed is not None:
+            barred_V[1:] = torch.tensor([0.0 if word in allowed else -torch.inf for word in self.words])
         hidden = self.start(regions_ND)
         previous = torch.full((len(regions_ND),), len(self.words) + 1, dtype=torch.int64)
         open_N = torch.ones(len(regions_ND), dtype=torch.bool)
-        said: list[list[str]] = [[] for _ in range(len(regions_ND))]
+        said: list[dict[str, Statement]] = [{} for _ in range(len(regions_ND))]
         for _ in range(self.max_words):
             hidden = self.cell(self.embed(previous), hidden)
-            probability, previous = self.out(hidden).softmax(-1).max(-1)
+            probability, previous = (self.out(hidden) + barred_V).softmax(-1).max(-1)
             open_N = open_N & (previous != END)
             if not bool(open_N.any()):
                 break
             for row in open_N.nonzero().squeeze(1).tolist():
-                if float(probability[row]) >= min_probability:
-                    said[row].append(self.words[int(previous[row]) - 1])
-        return [cast(tuple[str, ...], tuple(dict.fromkeys(words))) for words in said]
+                word = self.words[int(previous[row]) - 1]
+                said[row].setdefault(word, Statement(word, float(probability[row])))
+        return [tuple(words.values()) for words in said]

@@ -6,7 +6,7 @@ Legend: B images, P phrases, A locations, Q queries, D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,14 +14,13 @@ from torch import Tensor
 
 from medground.imaging.boxes import clip, nms
 from medground.imaging.preprocess import ModelImage
-from medground.model.backbones.compact import Pyramid
+from medground.model.backbones.interface import Pyramid
 from medground.model.bundle import Bundle, read_bundle
 from medground.model.decoder import Refined
 from medground.model.dense_head import Dense
 from medground.model.network import Proposals
 from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
 from medground.model.scope import Scope
-from medground.model.tokenizer import encode
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.errors import UsageError
 from medground.schema.result import ModelInfo
@@ -29,6 +28,7 @@ from medground.schema.vocabulary import Vocabulary
 
 FINAL_NMS_IOU = 0.5
 LOWEST_LOGIT = -9.0
+LEAST_CERTAIN_WORD = 0.5  # what is less probable is not said: silence beats a guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Grounder:
     ) -> ImageReading:
         pyramid, text_PD, dense = self._look(image, phrases)
         domain, probability, familiarity = self._kind(pyramid)
-        raws = self._raw(image, pyramid, text_PD, dense, max_boxes)
+        raws = self._raw(image, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
         calibration = self.bundle.calibration
         readings = []
         for phrase, raw in zip(phrases, raws, strict=True):
@@ -123,8 +123,7 @@ class Grounder:
                 Candidate((float(b[0]), float(b[1]), float(b[2]), float(b[3])), score, said)
                 for b, score, said in zip(raw.boxes_N4.tolist()[:count], scores, words, strict=False)
             )
-            presence = calibration.presence_probability(raw.presence_logit, raw.best_logit, phrase.concept, domain)
-            readings.append(PhraseReading(phrase, presence, candidates))
+            readings.append(PhraseReading(phrase, self._presence(phrase.concept, raw, domain), candidates))
         return ImageReading(domain, probability, familiarity, tuple(readings))
 
     @torch.inference_mode()
@@ -134,37 +133,69 @@ class Grounder:
         """Uncalibrated readings and the image vector: what calibration and familiarity are fitted on."""
         with self.device:
             pyramid, text_PD, dense = self._look(image, phrases)
-            return self._raw(image, pyramid, text_PD, dense, max_boxes), pyramid.image_BC[0].cpu()
+            raws = self._raw(image, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
+            return raws, pyramid.image_BC[0].cpu()
 
     def _look(self, image: ModelImage, phrases: Sequence[Phrase]) -> tuple[Pyramid, Tensor, Dense]:
-        network, config = self.bundle.network, self.bundle.network.config
+        network = self.bundle.network
         pixels = image.pixels_HW[None, None].to(self.device).contiguous(memory_format=torch.channels_last)
-        pyramid = network.backbone(pixels)
-        texts = [phrase.text for phrase in phrases]
-        if texts:
-            text_PD = network.text(encode(self.bundle.tokenizer, texts, config.text.max_tokens))
-        else:
-            text_PD = torch.zeros(0, config.text.width)
-        return pyramid, text_PD, network.dense(pyramid, text_PD)
+        pyramid = network.backbone.look(pixels)
+        text_PD = network.backbone.read([phrase.text for phrase in phrases])
+        return pyramid, text_PD, self._with_prototypes(network.dense(pyramid, text_PD), phrases)
+
+    def _with_prototypes(self, dense: Dense, phrases: Sequence[Phrase]) -> Dense:
+        """Dense scores in which the prototypes of each phrase's class have their share."""
+        network = self.bundle.network
+        classes = network.config.classes
+        columns = [classes.index(phrase.concept) if phrase.concept in classes else -1 for phrase in phrases]
+        return replace(dense, logits_BAP=network.prototypes.blend(dense.logits_BAP, dense.embedding_BAD, columns))
 
     def _kind(self, pyramid: Pyramid) -> tuple[Domain, float, float]:
         probability, index = self.bundle.network.kind(pyramid.image_BC)[0].softmax(-1).max(-1)
         familiarity = self.bundle.familiarity.share_less_typical(pyramid.image_BC[0].cpu(), int(index))
         return DOMAINS[int(index)], float(probability), familiarity
 
+    def _is_added(self, concept: str) -> bool:
+        """Whether its class was added after training: then neither its words nor the whole image say anything of it."""
+        network = self.bundle.network
+        classes = network.config.classes
+        return concept in classes and bool(network.prototypes.added_C[classes.index(concept)])
+
+    def _presence(self, concept: str, raw: RawReading, domain: Domain) -> float:
+        """Of an added class, it is there as surely as in its best box; of others, by the presence curve."""
+        calibration = self.bundle.calibration
+        if self._is_added(concept):
+            return calibration.box_probability(raw.best_logit, concept, domain)
+        return calibration.presence_probability(raw.presence_logit, raw.best_logit, concept, domain)
+
     def _raw(
-        self, image: ModelImage, pyramid: Pyramid, text_PD: Tensor, dense: Dense, max_boxes: int
+        self,
+        image: ModelImage,
+        phrases: Sequence[Phrase],
+        pyramid: Pyramid,
+        text_PD: Tensor,
+        dense: Dense,
+        *,
+        max_boxes: int,
     ) -> list[RawReading]:
-        network, phrases = self.bundle.network, text_PD.shape[0]
-        if phrases == 0:
+        """Dense and query scores together; an added class has the dense ones only, and the best of them as presence."""
+        network, count = self.bundle.network, len(phrases)
+        if count == 0:
             return []
-        image_N, phrase_N = torch.zeros(phrases, dtype=torch.int64), torch.arange(phrases)
+        image_N, phrase_N = torch.zeros(count, dtype=torch.int64), torch.arange(count)
         queries = network.config.decoder.queries
         found = network.propose(dense, image_N, phrase_N, max(queries, max_boxes))
         head = Proposals(found.boxes_NQ4[:, :queries], found.logits_NQ[:, :queries], found.level_NQ[:, :queries])
         refined = network.refine(pyramid, text_PD, image_N, phrase_N, head)[-1] if self.query_weight > 0 else None
-        presence_P = network.presence(pyramid.image_BC, text_PD, dense.logits_BAP.amax(1))[0]
-        return [self._settle(image, found, refined, row, float(presence_P[row]), max_boxes) for row in range(phrases)]
+        best_BP = dense.logits_BAP.amax(1)
+        presence_P = network.presence(pyramid.image_BC, text_PD, best_BP)[0]
+        raws = []
+        for row, phrase in enumerate(phrases):
+            if self._is_added(phrase.concept):
+                raws.append(self._settle(image, found, None, row, float(best_BP[0, row]), max_boxes))
+            else:
+                raws.append(self._settle(image, found, refined, row, float(presence_P[row]), max_boxes))
+        return raws
 
     def _settle(
         self, image: ModelImage, found: Proposals, refined: Refined | None, row: int, presence: float, max_boxes: int
@@ -190,15 +221,18 @@ class Grounder:
         entry = self.bundle.scope.find(concept, domain)
         if entry is None or not entry.described or len(boxes_N4) == 0:
             return [()] * len(boxes_N4)
-        vector_ND = self.bundle.network.words_from(pyramid, boxes_N4, torch.zeros(len(boxes_N4), dtype=torch.int64))
-        return self.bundle.network.describer.decode(vector_ND)
+        network = self.bundle.network
+        regions = network.to_describe(pyramid, boxes_N4, torch.zeros(len(boxes_N4), dtype=torch.int64))
+        said = network.backbone.describe(regions, allowed=entry.words or None)
+        return [tuple(s.text for s in words if s.probability >= LEAST_CERTAIN_WORD) for words in said]
 
 
-def load_grounder(folder: Path | None = None, device: str = "auto") -> Grounder:
+def load_grounder(folder: Path | None = None, device: str = "auto", *, base: str | Path | None = None) -> Grounder:
     """A grounder from a bundle folder.
 
     Args:
         folder: the shipped bundle if None.
+        base: pretrained weights, for a bundle that was trained beside some.
         device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
 
     Raises:
@@ -209,4 +243,4 @@ def load_grounder(folder: Path | None = None, device: str = "auto") -> Grounder:
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this machine, or this build of torch, has no CUDA device; use --device cpu")
     chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    return Grounder(read_bundle(folder), device=chosen)
+    return Grounder(read_bundle(folder, base=base), device=chosen)

@@ -52,7 +52,5 @@ def varifocal_loss(logits: Tensor, targets: Tensor, weights: Tensor, *, alpha: f
 
 
 def sequence_loss(logits_NTV: Tensor, words_NT: Tensor, *, ignore: int) -> Tensor:
-    """Mean cross-entropy over words that are not `ignore`; 0 where there are none."""
-    if not bool((words_NT != ignore).any()):
-        return logits_NTV.sum() * 0.0
-    return F.cross_entropy(logits_NTV.flatten(0, 1), words_NT.flatten(), ignore_index=ignore)
+    """Sum of the cross-entropy over words that are not `ignore`; 0 where there are none."""
+    return F.cross_entropy(logits_NTV.flatten(0, 1), words_NT.flatten(), ignore_index=ignore, reduction="sum")

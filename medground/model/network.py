@@ -12,17 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medground.imaging.boxes import nms
-from medground.model.backbones.compact import STRIDES_PX, CompactBackbone, Pyramid
+from medground.model.backbones.interface import Backbone, Pyramid
 from medground.model.config import ModelConfig
 from medground.model.decoder import QueryDecoder, Refined
 from medground.model.dense_head import Dense, DenseHead
-from medground.model.describer import Describer
-from medground.model.roi import region_features
-from medground.model.text_encoder import TextEncoder
+from medground.model.prototypes import PrototypeBank
+from medground.model.roi import SAMPLES, region_features
 from medground.schema.anatomy import DOMAINS
 
 PRE_NMS = 300
-REGION_SAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,9 @@ class Proposals:
 class PresenceHead(nn.Module):
     """Is what is asked anywhere on the image? The image vector against the phrase, plus the best location."""
 
-    def __init__(self, image_width: int, text_width: int) -> None:
+    def __init__(self, image_width: int, text_width: int, *, gate: bool = True) -> None:
         super().__init__()
+        self.gate = gate
         self.project = nn.Sequential(
             nn.Linear(image_width, text_width), nn.SiLU(), nn.Linear(text_width, text_width), nn.LayerNorm(text_width)
         )
@@ -54,30 +53,46 @@ class PresenceHead(nn.Module):
 
     def forward(self, image_BC: Tensor, text_PD: Tensor, best_logit_BP: Tensor) -> Tensor:
         """Logits (B, P); `best_logit_BP` is the best dense score and receives no gradient."""
-        against_BP: Tensor = self.project(image_BC) @ text_PD.T * self.scale.exp()
+        against_BP: Tensor = self.project(image_BC) @ text_PD.T * self.scale.exp() * float(self.gate)
         return against_BP + self.evidence * best_logit_BP.detach() + self.bias
 
 
 class GroundingNetwork(nn.Module):
-    """All trainable parts; what they are composed into is decided by `Grounder` and by the training objective."""
+    """All trainable parts; what they are composed into is decided by `Grounder` and by the training objective.
 
-    def __init__(self, config: ModelConfig) -> None:
+    Args:
+        config: sizes.
+        backbone: its widths are what the heads are built for.
+    """
+
+    def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
         super().__init__()
         self.config = config
-        width, image_width = config.backbone.pyramid_width, config.backbone.channels[-1]
-        self.text = TextEncoder(config.text)
-        self.backbone = CompactBackbone(config.backbone)
-        self.dense = DenseHead(width, config.text.width, config.head)
-        self.presence = PresenceHead(image_width, config.text.width)
+        self.backbone = backbone
+        width, image_width, text_width = backbone.width, backbone.image_width, backbone.text_width
+        self.dense = DenseHead(width, text_width, config.head)
+        self.presence = PresenceHead(image_width, text_width, gate=config.head.presence_gate)
         self.kind = nn.Linear(image_width, len(DOMAINS))
-        self.region = nn.Sequential(
-            nn.Linear(width * REGION_SAMPLES**2, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
-        )
-        self.decoder = QueryDecoder(width, config.text.width, config.decoder)
-        self.describer_region = nn.Sequential(
-            nn.Linear(width * REGION_SAMPLES**2, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)
-        )
-        self.describer = Describer(width, config.describer)
+        self.region = nn.Sequential(nn.Linear(width * SAMPLES**2, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        self.decoder = QueryDecoder(width, text_width, config.decoder)
+        self.prototypes = PrototypeBank(len(config.classes), text_width, config.prototypes)
+
+    def learned_state(self) -> dict[str, Tensor]:
+        """The state without what was given and never changes: what a checkpoint and a bundle hold."""
+        given = {f"backbone.{name}" for name in self.backbone.given()}
+        return {name: value for name, value in self.state_dict().items() if name not in given}
+
+    def load_learned_state(self, state: dict[str, Tensor]) -> None:
+        """Takes what `learned_state` gave.
+
+        Raises:
+            RuntimeError: if names or shapes are not those of this network.
+        """
+        mine = self.learned_state()
+        if set(mine) != set(state):
+            odd = sorted(set(mine) ^ set(state))
+            raise RuntimeError(f"weights do not fit the network: {odd[0]} and {len(odd) - 1} more names differ")
+        self.load_state_dict(state, strict=False)
 
     def propose(self, dense: Dense, image_N: Tensor, phrase_N: Tensor, queries: int) -> Proposals:
         """Thins the dense boxes of each pair by NMS and keeps the best `queries`; carries no gradient."""
@@ -89,37 +104,43 @@ class GroundingNetwork(nn.Module):
                 kept = nms(dense.boxes_BA4[image, top_K], score_A[top_K], self.config.decoder.proposal_nms_iou, queries)
                 index_Q = top_K[kept]
                 short = queries - len(index_Q)
-                level = torch.stack([dense.strides_A[index_Q] == stride for stride in STRIDES_PX]).int().argmax(0)
+                strides = self.backbone.strides_px
+                level = torch.stack([dense.strides_A[index_Q] == stride for stride in strides]).int().argmax(0)
                 boxes.append(_pad(dense.boxes_BA4[image, index_Q], short))
                 logits.append(F.pad(score_A[index_Q], (0, short), value=-20.0))
                 levels.append(_pad(level, short))
         return Proposals(torch.stack(boxes), torch.stack(logits), torch.stack(levels))
 
-    def sample_regions(self, pyramid: Pyramid, boxes_N4: Tensor, image_N: Tensor, level_N: Tensor) -> Tensor:
-        """Flattened RoIAlign samples (N, D * 25) of each box from its own level."""
-        return region_features(pyramid.levels_BCHW, boxes_N4, image_N, level_N, STRIDES_PX).flatten(1)
+    def start_from(self, dense: Dense, image_N: Tensor, phrase_N: Tensor, size_px: float) -> Proposals:
+        """What the decoder's queries start from: proposals, or learned boxes where the configuration asks for them."""
+        if not self.config.decoder.learned:
+            return self.propose(dense, image_N, phrase_N, self.config.decoder.queries)
+        boxes_NQ4 = self.decoder.learned_boxes(size_px)[None].expand(len(image_N), -1, -1)
+        logits_NQ = boxes_NQ4.new_zeros(boxes_NQ4.shape[:2])
+        return Proposals(boxes_NQ4, logits_NQ, torch.ones_like(logits_NQ, dtype=torch.int64))
+
+    def regions(self, pyramid: Pyramid, boxes_N4: Tensor, image_N: Tensor, level_N: Tensor) -> Tensor:
+        """RoIAlign samples (N, D, S, S) of each box from its own level."""
+        return region_features(pyramid.levels_BCHW, boxes_N4, image_N, level_N, pyramid.strides_px)
 
     def refine(
         self, pyramid: Pyramid, text_PD: Tensor, image_N: Tensor, phrase_N: Tensor, found: Proposals
     ) -> list[Refined]:
         """Runs the query decoder over proposals; one `Refined` per layer."""
         pairs, queries = found.logits_NQ.shape
-        regions = self.region(
-            self.sample_regions(
-                pyramid, found.boxes_NQ4.flatten(0, 1), image_N.repeat_interleave(queries), found.level_NQ.flatten()
-            )
-        ).unflatten(0, (pairs, queries))
-        size_px = float(max(pyramid.levels_BCHW[0].shape[2:]) * STRIDES_PX[0])
+        sampled = self.regions(
+            pyramid, found.boxes_NQ4.flatten(0, 1), image_N.repeat_interleave(queries), found.level_NQ.flatten()
+        )
+        regions = self.region(sampled.flatten(1)).unflatten(0, (pairs, queries))
+        size_px = float(max(pyramid.levels_BCHW[0].shape[2:]) * pyramid.strides_px[0])
         outputs: list[Refined] = self.decoder(
             pyramid, image_N, text_PD[phrase_N], found.boxes_NQ4, regions, found.logits_NQ, size_px
         )
         return outputs
 
-    def words_from(self, pyramid: Pyramid, boxes_N4: Tensor, image_N: Tensor) -> Tensor:
-        """Region vectors (N, D) that the describer decodes, read from the finest level, where texture is."""
-        level_N = torch.zeros(len(boxes_N4), dtype=torch.int64)
-        vectors_ND: Tensor = self.describer_region(self.sample_regions(pyramid, boxes_N4, image_N, level_N))
-        return vectors_ND
+    def to_describe(self, pyramid: Pyramid, boxes_N4: Tensor, image_N: Tensor) -> Tensor:
+        """What the describer sees of boxes: RoIAlign samples from the finest level, where texture is."""
+        return self.regions(pyramid, boxes_N4, image_N, torch.zeros(len(boxes_N4), dtype=torch.int64))
 
 
 def _pad(rows: Tensor, short: int) -> Tensor:

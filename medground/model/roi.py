@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+SAMPLES = 5  # per side of a region
 
-def roi_align(level_BCHW: Tensor, boxes_N4: Tensor, image_N: Tensor, stride_px: int, samples: int = 5) -> Tensor:
+
+def roi_align(level_BCHW: Tensor, boxes_N4: Tensor, image_N: Tensor, stride_px: int, samples: int = SAMPLES) -> Tensor:
     """Samples each box on a regular grid, one bilinear sample at the centre of each cell.
 
     Args:

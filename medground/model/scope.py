@@ -18,6 +18,8 @@ class TrainedConcept(StrictConfig):
         real_boxes: how many of the boxes are real.
         synthetic_only: True where every training box is synthetic.
         described: True where appearance words were trained for it.
+        words: the appearance words that were seen with it; nothing else is said of it. Empty in bundles that did not
+            keep them.
     """
 
     concept: str
@@ -27,6 +29,7 @@ class TrainedConcept(StrictConfig):
     real_boxes: int
     synthetic_only: bool
     described: bool
+    words: tuple[str, ...] = ()
 
 
 class Scope(StrictConfig):

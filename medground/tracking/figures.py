@@ -12,7 +12,9 @@ from medground.schema.config import StrictConfig
 
 LOW, HIGH, COUNT = "low", "high", "n"
 MEAN, ALL = "mean", "all"  # in the place of a concept: over the concepts, over all questions
-AP50_SMALL, ABSENT_ERROR = "ap50/small", "absent_error"
+# Of the boxes in one of COCO's size ranges: the mean over the concepts that have such boxes.
+AP50_SMALL, AP50_MEDIUM, AP50_LARGE = "ap50/small", "ap50/medium", "ap50/large"
+ABSENT_ERROR = "absent_error"
 _RESERVED = {LOW, HIGH, COUNT, "rare"}
 _NAME = re.compile(r"(?:ap50/rare|ap50|ap|froc|ece)/([a-z][a-z0-9_]*)")
 

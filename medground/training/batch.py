@@ -37,6 +37,19 @@ class Batch:
             tuple(s.appearance_G for s in samples),
         )
 
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        return Batch(
+            self.images_B1HW.to(device),
+            tuple(boxes.to(device) for boxes in self.boxes),
+            tuple(concepts.to(device) for concepts in self.concepts),
+            self.exhaustive_BC.to(device),
+            self.domain_B.to(device),
+            self.appearance,
+        )
+
     def present_BC(self) -> Tensor:  # noqa: N802 - shape suffix
         """True where the image has a box of the concept."""
         present = torch.zeros_like(self.exhaustive_BC)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,6 +72,16 @@ class Hard:
     kind: Mistake
     concept: int
     score: float
+
+    def told(self) -> list[Any]:
+        """As JSON holds it."""
+        return [self.sample, self.kind.value, self.concept, self.score]
+
+    @classmethod
+    def of(cls, told: Sequence[Any]) -> Hard:
+        """The inverse of `told`."""
+        sample, kind, concept, score = told
+        return cls(int(sample), Mistake(kind), int(concept), float(score))
 
 
 def mine(

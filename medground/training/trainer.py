@@ -1,39 +1,40 @@
-"""One trainer for every stage: opens what the stage opens, steps, averages, saves, goes on after a kill."""
+"""One trainer for every stage: opens what the stage opens, steps, averages, judges, saves, goes on after a kill."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from medground.data.dataset import MixedDataset, Pool
-from medground.data.questions import sample_phrase
 from medground.data.sample import Sample
 from medground.model.network import GroundingNetwork
-from medground.model.tokenizer import encode
-from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.errors import UsageError
 from medground.schema.vocabulary import Vocabulary
+from medground.training.average import Average
 from medground.training.batch import Batch
-from medground.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from medground.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from medground.training.ewc import Anchor, Outcomes, anchor, penalty
 from medground.training.general import drawn_outcome
-from medground.training.miner import ReplayPool, counts, mine
-from medground.training.objective import choose_pairs, dense_losses, query_losses, weighted, word_loss
+from medground.training.miner import Hard, ReplayPool, counts
+from medground.training.objective import means, weighted
+from medground.training.opening import open_parameters, schedule, set_modes
+from medground.training.processes import Processes
 from medground.training.recipe import Recipe, Stage
+from medground.training.restoration import RestorationHead
+from medground.training.step import Outcome, Place, StepLosses
 
 SAVE_EVERY = 200
 LOG_EVERY = 25
-TWO_SIDED = frozenset({DOMAINS.index(Domain.CHEST_RADIOGRAPH), DOMAINS.index(Domain.CHEST_CT)})
+Judge = Callable[[GroundingNetwork], float]
 
 
 class Log(Protocol):
@@ -41,6 +42,25 @@ class Log(Protocol):
 
     def metrics(self, values: dict[str, float], step: int) -> None:
         """Takes named numbers at a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a training happens in.
+
+    Attributes:
+        folder: where the checkpoint lives.
+        log: where numbers go.
+        note: called with a progress line.
+        judge: scores a network on the development part, higher is better; without one no stage looks at it.
+        processes: those that train together.
+    """
+
+    folder: Path
+    log: Log
+    note: Callable[[str], None]
+    judge: Judge | None = None
+    processes: Processes = field(default_factory=Processes.single)
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -53,247 +73,277 @@ class Trainer:
 
     Args:
         recipe: what to do.
-        network: modified in place; ends with the averaged weights.
-        tokenizer: of the text encoder.
+        network: modified in place; ends with the averaged weights of the last stage.
         vocabulary: names of the concepts.
         pools: training images.
-        folder: where the checkpoint lives.
-        log: where numbers go.
-        note: called with a progress line.
+        around: what the training happens in.
+
+    Raises:
+        UsageError: if the network has other prototype columns than the recipe has concepts.
     """
 
     def __init__(
         self,
         recipe: Recipe,
         network: GroundingNetwork,
-        tokenizer: Tokenizer,
         vocabulary: Vocabulary,
         pools: Sequence[Pool],
-        folder: Path,
-        log: Log,
-        note: Callable[[str], None],
+        around: Surroundings,
     ) -> None:
-        self.recipe, self.network, self.tokenizer = recipe, network, tokenizer
+        if network.config.classes != recipe.concepts:
+            raise UsageError(f"the network has prototypes of {network.config.classes}, the recipe {recipe.concepts}")
+        self.recipe, self.network, self.pools, self.around = recipe, network, pools, around
         self.concepts = [vocabulary[key] for key in recipe.concepts]
-        self.pools, self.log, self.note = pools, log, note
-        self.checkpoint = folder / "checkpoint.safetensors"
+        self.checkpoint = around.folder / "checkpoint.safetensors"
         self.digest = recipe_digest(recipe)
+        hidden = next((stage.restoration for stage in recipe.stages if stage.restoration), None)
+        backbone = network.backbone
+        self.restorer = RestorationHead(backbone.width, backbone.strides_px, hidden) if hidden else None
+        self.losses = StepLosses(recipe, network, self.concepts, self.restorer)
         self.held: Anchor | None = None
         self.replay = ReplayPool(1)
-        columns = {key: column for column, key in enumerate(recipe.concepts)}
-        self.confusable = {
-            columns[concept.key]: frozenset(columns[key] for key in concept.confusable_with if key in columns)
-            for concept in self.concepts
-        }
+        network.to(around.processes.device)
 
-    def run(self, *, resume: bool, stop_after: int | None = None) -> bool:
+    def run(self, *, resume: bool, stop_after: int | None = None, stage: int | None = None) -> bool:
         """Trains to the end, or for `stop_after` more steps.
 
         Args:
             resume: go on from the checkpoint if there is one.
             stop_after: stop, with a checkpoint, after so many steps.
+            stage: number of a stage, 1 for the first: stop where it ends. The stages before it must be done.
 
         Returns:
-            True when every stage is done.
+            True when every stage, or the one asked for, is done.
 
         Raises:
             CheckpointError: if the checkpoint is of another recipe or cannot be read.
+            UsageError: if a stage before the one asked for is not done, or there is no such stage.
         """
-        first, done = 0, 0
-        self.held, self.replay = None, ReplayPool(1)
         saved = load_checkpoint(self.checkpoint, self.digest) if resume and self.checkpoint.exists() else None
-        if saved:
-            self.network.load_state_dict(saved.weights)
-            first, done = saved.progress.stage, saved.progress.step
-            self.note(f"resuming stage {self.recipe.stages[first].name} at step {done}")
+        first, done = (saved.progress.stage, saved.progress.step) if saved else (0, 0)
+        last = self._last(stage, first, done)
         left = stop_after
-        for index in range(first, len(self.recipe.stages)):
-            stage = self.recipe.stages[index]
-            optimizer = self._open(stage)
-            average = {name: value.clone() for name, value in self.network.state_dict().items()}
-            self.replay = ReplayPool(stage.miner.capacity)
-            if saved:
-                saved.restore_optimizer(optimizer)
-                self.held = Anchor.of(saved.extra) if saved.extra else None
-                self.replay.restore(saved.note or "[]")
-                average, saved = saved.average, None
-            else:
-                self.held = self._anchor(index, stage) if stage.ewc else None
-            end = stage.steps if left is None else min(stage.steps, done + left)
-            self._run_stage(index, stage, optimizer, average, done, end)
-            if end < stage.steps:
+        for index in range(first, last + 1):
+            current = self.recipe.stages[index]
+            optimizer, average = self._begin(index, current, saved)
+            saved = None
+            end = current.steps if left is None else min(current.steps, done + left)
+            with self.around.processes.device:
+                ended = self._run_stage(index, optimizer, average, done, end)
+            if not ended:
                 return False
             left = None if left is None else left - (end - done)
-            self.network.load_state_dict(average)
+            self.network.load_learned_state(average.end())
             done = 0
         return True
 
-    def _open(self, stage: Stage) -> torch.optim.AdamW:
-        groups: dict[tuple[bool, bool], list[Tensor]] = {}
-        for name, parameter in self.network.named_parameters():
-            parameter.grad = None  # of the stage before: it would count in the clipped norm
-            parameter.requires_grad_(name.startswith(stage.trainable))
-            if parameter.requires_grad:
-                groups.setdefault((name.startswith("text."), parameter.ndim > 1), []).append(parameter)
-        return torch.optim.AdamW(
-            [
-                {
-                    "params": parameters,
-                    "peak": stage.learning_rate * (stage.text_share if text else 1.0),
-                    "weight_decay": stage.weight_decay if matrix else 0.0,
-                }
-                for (text, matrix), parameters in sorted(groups.items())
-            ],
-            lr=stage.learning_rate,
-        )
+    def _last(self, stage: int | None, first: int, done: int) -> int:
+        stages = self.recipe.stages
+        if stage is None:
+            return len(stages) - 1
+        if not 1 <= stage <= len(stages):
+            raise UsageError(f"--stage {stage}: the recipe {self.recipe.name!r} has stages 1 to {len(stages)}")
+        at_end = done == stages[first].steps
+        if stage - 1 > first + at_end:
+            raise UsageError(
+                f"--stage {stage} builds on stage {stage - 1}, and the checkpoint stands in stage {first + 1} at step "
+                f"{done} of {stages[first].steps}; run --stage {first + 1} --resume first"
+            )
+        return stage - 1
 
-    def _dataset(self, index: int, pools: Sequence[Pool]) -> MixedDataset:
+    def _begin(self, index: int, stage: Stage, saved: Checkpoint | None) -> tuple[torch.optim.AdamW, Average]:
+        if saved:
+            self.network.load_learned_state(saved.weights)
+            self.around.note(f"resuming stage {stage.name} at step {saved.progress.step}")
+        optimizer = open_parameters(self.network, self.restorer.parameters() if self.restorer else (), stage)
+        average = Average(self.network)
+        self.replay, self.held = ReplayPool(stage.miner.capacity), None
+        if saved is None:
+            self.held = self._anchor(index, stage) if stage.ewc else None
+            return optimizer, average
+        saved.restore_optimizer(optimizer)
+        kept = _parts(saved.extra)
+        average.restore(saved.average, kept["average"])
+        self.held = Anchor.of(kept["anchor"]) if kept["anchor"] else None
+        if self.restorer and kept["restorer"]:
+            self.restorer.load_state_dict(kept["restorer"])
+        self.replay.restore(saved.note or "[]")
+        return optimizer, average
+
+    def _dataset(self, index: int, names: Sequence[str]) -> MixedDataset:
         stage = self.recipe.stages[index]
+        own = {name: getattr(stage, name) for name in ("size_px", "scale", "mosaic")}
+        pools = [pool for pool in self.pools if pool.items and (not names or pool.name in names)]
+        if not pools:
+            raise UsageError(f"stage {stage.name!r} draws from {tuple(names) or 'any pool'}, and there is no image")
         return MixedDataset(
             pools,
             self.recipe.concepts,
-            self.recipe.augment,
+            self.recipe.augment.model_copy(update={key: value for key, value in own.items() if value is not None}),
             seed=self.recipe.seed + 1000 * index,
             length=stage.steps * self.recipe.batch,
         )
 
-    def _batches(self, index: int, start: int, end: int) -> Iterator[tuple[Batch, list[int]]]:
-        """Batches of steps start..end with the numbers of their samples.
+    def _batches(self, index: int, start: int, end: int) -> Iterator[tuple[Batch, list[int], Place]]:
+        """This process's part of the batches of steps start..end, with the numbers of its samples.
 
         What they hold depends on seed, stage and step alone; in a mined step also on the replay pool, which the
         checkpoint keeps.
         """
-        batch, miner = self.recipe.batch, self.recipe.stages[index].miner
-        dataset = self._dataset(index, self.pools)
-        part: Subset[Sample] = Subset(dataset, range(start * batch, end * batch))
-        fresh = DataLoader(part, batch_size=batch, num_workers=1, prefetch_factor=4, collate_fn=Batch.of)
+        size, processes, stage = self.recipe.batch, self.around.processes, self.recipe.stages[index]
+        dataset, miner = self._dataset(index, stage.pools), stage.miner
+        mine = processes.share(size)
+        numbers = [step * size + place for step in range(start, end) for place in mine]
+        part: Subset[Sample] = Subset(dataset, numbers)
+        fresh = DataLoader(part, batch_size=len(mine), num_workers=1, prefetch_factor=4, collate_fn=Batch.of)
         for step, drawn in enumerate(fresh, start):
-            if miner.every and (step + 1) % miner.every == 0 and len(self.replay):
-                chosen = self.replay.draw(miner.batch, np.random.default_rng((self.recipe.seed, index, step, 1)))
-                yield Batch.of([dataset[number] for number in chosen]), chosen
+            if miner.every and (step + 1) % miner.every == 0 and len(self.replay) >= processes.count:
+                rng = np.random.default_rng((self.recipe.seed, index, step, 1))
+                chosen = self.replay.draw(miner.batch, rng)
+                share = processes.share(len(chosen))
+                own = [chosen[place] for place in share]
+                yield Batch.of([dataset[number] for number in own]), own, Place(index, step, share)
             else:
-                yield drawn, list(range(step * batch, (step + 1) * batch))
+                yield drawn, [step * size + place for place in mine], Place(index, step, mine)
 
     def _anchor(self, index: int, stage: Stage) -> Anchor:
         """Where the open weights stand before the stage, and what general data needs of them."""
-        pools = [pool for pool in self.pools if pool.name in stage.general_pools]
-        if not any(pool.items for pool in pools):
-            raise UsageError(f"stage {stage.name!r} holds weights by general data, and {stage.general_pools} are empty")
-        general = self._dataset(index, pools)
-        generator = torch.Generator().manual_seed(self.recipe.seed + index)
+        general = self._dataset(index, stage.general_pools)
+        generator = torch.Generator(self.around.processes.device).manual_seed(self.recipe.seed + index)
         phrases = [concept.name for concept in self.concepts]
-        tokens = encode(self.tokenizer, phrases, self.recipe.model.text.max_tokens)
 
         def outcomes(_: torch.nn.Module, sample: Sample) -> Outcomes:
-            return drawn_outcome(self.network, Batch.of([sample]), self.network.text(tokens), generator)
+            batch = Batch.of([sample]).to(self.around.processes.device)
+            return drawn_outcome(self.network, batch, self.network.backbone.read(phrases), generator)
 
-        self.note(f"{stage.name}: estimating what {stage.ewc_samples} general images need")
-        return anchor(self.network, (general[number] for number in range(stage.ewc_samples)), outcomes)
+        self.around.note(f"{stage.name}: estimating what {stage.ewc_samples} general images need")
+        with self.around.processes.device:
+            return anchor(self.network, (general[number] for number in range(stage.ewc_samples)), outcomes)
 
-    def _run_stage(
-        self,
-        index: int,
-        stage: Stage,
-        optimizer: torch.optim.Optimizer,
-        average: dict[str, Tensor],
-        done: int,
-        end: int,
-    ) -> None:
+    def _run_stage(self, index: int, optimizer: torch.optim.AdamW, average: Average, done: int, end: int) -> bool:
+        """Steps done..end of a stage; True when the stage is over, by its last step or by its patience."""
+        stage = self.recipe.stages[index]
         set_modes(self.network, stage)
-        started, sums, count = time.monotonic(), dict[str, float](), 0
+        started, tally = time.monotonic(), _Tally()
         offset = sum(earlier.steps for earlier in self.recipe.stages[:index])
-        for step, (batch, numbers) in enumerate(self._batches(index, done, end), done):
+        step = done - 1
+        for step, (batch, numbers, place) in enumerate(self._batches(index, done, end), done):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(step, stage)
-            losses, mined = self._losses(index, stage, step, batch, numbers)
-            total = weighted(losses, self.recipe.losses)
-            if self.held is not None:
-                losses["ewc"] = stage.ewc * penalty(self.network, self.held)
-                total = total + losses["ewc"]
-            optimizer.zero_grad()
+            tally.add(self._step(stage, place, batch.to(self.around.processes.device), numbers, optimizer))
+            average.step(self.network, stage, step)
+            last = step + 1 == end
+            if (step + 1) % LOG_EVERY == 0 or last:
+                values = tally.means(self.around.processes)
+                self.around.log.metrics(values, offset + step + 1)
+                self._report(stage, step + 1, done, started, values)
+                tally = _Tally()
+            tired = self._look(stage, average, step + 1, offset)
+            if (step + 1) % SAVE_EVERY == 0 or last or tired:
+                self._save(index, stage.steps if tired else step + 1, average, optimizer)
+            if tired:
+                return True
+        return step + 1 >= stage.steps
+
+    def _step(
+        self, stage: Stage, place: Place, batch: Batch, numbers: Sequence[int], optimizer: torch.optim.AdamW
+    ) -> dict[str, float]:
+        """One optimiser step; returns its losses and tallies of this process."""
+        processes = self.around.processes
+        with processes.autocast():
+            outcome = self.losses(stage, place, batch, numbers)
+        losses = means(outcome.terms, processes.total)
+        total = weighted(losses, self.recipe.losses)
+        if self.held is not None:
+            losses["ewc"] = stage.ewc * penalty(self.network, self.held) / processes.count
+            total = total + losses["ewc"]
+        optimizer.zero_grad()
+        if total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), stage.clip_norm)
-            optimizer.step()
-            self._average(average, stage, step)
-            for name, value in {f"loss/{name}": float(v.detach()) for name, v in losses.items()}.items():
-                sums[name] = sums.get(name, 0.0) + value
-            for name, tally in mined.items():
-                sums[name] = sums.get(name, 0.0) + tally
-            count += 1
-            if (step + 1) % LOG_EVERY == 0 or step + 1 == end:
-                means = {name: value / count for name, value in sums.items()}
-                self.log.metrics(means, offset + step + 1)
-                self._report(stage, step + 1, done, started, means)
-                sums, count = {}, 0
-            if (step + 1) % SAVE_EVERY == 0 or step + 1 == end:
-                progress = Progress(index, step + 1, self.digest)
-                save_checkpoint(
-                    self.checkpoint,
-                    progress,
-                    self.network.state_dict(),
-                    average,
-                    optimizer,
-                    extra=self.held.tensors() if self.held else None,
-                    note=self.replay.state(),
-                )
+        opened = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        processes.total_gradients(opened)
+        torch.nn.utils.clip_grad_norm_(opened, stage.clip_norm)
+        optimizer.step()
+        values = {f"loss/{name}": float(value.detach()) for name, value in losses.items()}
+        return values | self._remember(stage, outcome, numbers)
 
-    def _losses(
-        self, index: int, stage: Stage, step: int, batch: Batch, numbers: list[int]
-    ) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """The losses of a step, and how many mistakes of each kind were mined in it."""
-        rng = np.random.default_rng((self.recipe.seed, index, step))
-        phrases = [sample_phrase(concept, rng) for concept in self.concepts]
-        network = self.network
-        with torch.set_grad_enabled(stage.dense):
-            text_CD = network.text(encode(self.tokenizer, phrases, self.recipe.model.text.max_tokens))
-            pyramid = network.backbone(batch.images_B1HW)
-            dense = network.dense(pyramid, text_CD)
-        losses = dense_losses(network, batch, pyramid, dense, text_CD) if stage.dense else {}
-        seen = pyramid.detached()
-        mined: dict[str, int] = {}
-        if stage.miner.every:
-            mistakes = mine(dense, batch, numbers, self.confusable, stage.miner, mirrored_domains=TWO_SIDED)
-            self.replay.update(numbers, mistakes)
-            mined = counts(mistakes) | {"mined/pool": len(self.replay)}
-        if stage.queries_per_image:
-            generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-            pairs = choose_pairs(batch, stage.queries_per_image, generator)
-            if len(pairs.image_N):
-                found = network.propose(dense, pairs.image_N, pairs.phrase_N, self.recipe.model.decoder.queries)
-                layers = network.refine(seen, text_CD.detach(), pairs.image_N, pairs.phrase_N, found)
-                losses |= query_losses(layers, batch, pairs, float(batch.images_B1HW.shape[-1]))
-        if stage.words:
-            losses |= word_loss(network, batch, seen)
-        return losses, mined
+    def _remember(self, stage: Stage, outcome: Outcome, numbers: Sequence[int]) -> dict[str, float]:
+        """Mistakes go to the replay pool and matched locations to the prototypes, those of all processes alike."""
+        processes = self.around.processes
+        if outcome.rows is not None:
+            rows = outcome.rows
+            self.network.prototypes.update(
+                rows.embeddings_ND, rows.concept_N, rows.weight_N, rows.background_ND, total=processes.total
+            )
+        if not stage.miner.every:
+            return {}
+        mistakes = [Hard.of(told) for told in processes.gather([mistake.told() for mistake in outcome.mistakes])]
+        self.replay.update(processes.gather(list(numbers)), mistakes)
+        tally = {name: value / processes.count for name, value in counts(mistakes).items()}
+        return tally | {"mined/pool": len(self.replay) / processes.count}
 
-    def _average(self, average: dict[str, Tensor], stage: Stage, step: int) -> None:
-        """Exponential moving average of weights and batch-norm statistics, quick at first."""
-        keep = min(stage.ema, (1 + step) / (10 + step))
-        for name, value in self.network.state_dict().items():
-            if value.dtype.is_floating_point:
-                average[name].lerp_(value, 1 - keep)
-            else:
-                average[name].copy_(value)
+    def _look(self, stage: Stage, average: Average, step: int, offset: int) -> bool:
+        """Judges the average where the stage asks for it; True when its patience is at an end."""
+        judge, processes = self.around.judge, self.around.processes
+        if judge is None or not stage.judge_every or (step % stage.judge_every and step != stage.steps):
+            return False
+        figure = average.judged(self.network, judge)
+        if processes.is_first:
+            self.around.log.metrics({"development/mean_ap50": figure}, offset + step)
+            best = f"best {average.best_figure:.4f}"
+            self.around.note(f"{stage.name} {step}/{stage.steps}  development AP50 {figure:.4f} ({best})")
+        return average.looks_since >= stage.patience
 
-    def _report(self, stage: Stage, step: int, done: int, started: float, means: dict[str, float]) -> None:
+    def _save(self, index: int, step: int, average: Average, optimizer: torch.optim.AdamW) -> None:
+        if not self.around.processes.is_first:
+            return
+        extra = {f"average/{name}": value for name, value in average.tensors().items()}
+        extra |= {f"anchor/{name}": value for name, value in (self.held.tensors() if self.held else {}).items()}
+        if self.restorer and self.recipe.stages[index].restoration:
+            extra |= {f"restorer/{name}": value for name, value in self.restorer.state_dict().items()}
+        save_checkpoint(
+            self.checkpoint,
+            Progress(index, step, self.digest),
+            self.network.learned_state(),
+            average.weights,
+            optimizer,
+            extra=extra,
+            note=self.replay.state(),
+        )
+
+    def _report(self, stage: Stage, step: int, done: int, started: float, values: dict[str, float]) -> None:
+        if not self.around.processes.is_first:
+            return
         rate = (step - done) / max(time.monotonic() - started, 1e-9)
         left = (stage.steps - step) / rate
-        losses = "  ".join(f"{name.removeprefix('loss/')} {value:.3f}" for name, value in means.items())
+        losses = "  ".join(f"{name.removeprefix('loss/')} {value:.3f}" for name, value in values.items())
         speed = f"{rate * self.recipe.batch:.1f} img/s  {left / 60:.0f} min left"
-        self.note(f"{stage.name} {step}/{stage.steps}  {speed}  {losses}")
+        self.around.note(f"{stage.name} {step}/{stage.steps}  {speed}  {losses}")
 
 
-def set_modes(network: torch.nn.Module, stage: Stage) -> None:
-    """Training mode for what the stage opens and all that holds it; frozen norms keep their statistics."""
-    network.eval()
-    for name, module in network.named_modules():
-        own = [f"{name}.{parameter}" if name else parameter for parameter, _ in module.named_parameters()]
-        module.training = any(parameter.startswith(stage.trainable) for parameter in own)
+class _Tally:
+    """Sums of named numbers over steps."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+
+    def means(self, processes: Processes) -> dict[str, float]:
+        """Mean over steps of the sums over processes."""
+        names = sorted({name for some in processes.gather([sorted(self.sums)]) for name in some})
+        own = torch.tensor([self.sums.get(name, 0.0) for name in names], dtype=torch.float64)
+        return dict(zip(names, (processes.total(own) / self.count).tolist(), strict=True))
 
 
-def schedule(step: int, stage: Stage) -> float:
-    """Share of the peak learning rate: linear rise, then a cosine to a hundredth."""
-    if step < stage.warmup_steps:
-        return (step + 1) / stage.warmup_steps
-    along = (step - stage.warmup_steps) / max(1, stage.steps - stage.warmup_steps)
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * along)) / 2
+def _parts(extra: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Further tensors of a checkpoint by what they belong to."""
+    parts: dict[str, dict[str, Tensor]] = {"average": {}, "anchor": {}, "restorer": {}}
+    for name, value in extra.items():
+        part, rest = name.split("/", 1)
+        parts[part][rest] = value
+    return parts

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from medground.schema.errors import UsageError
 from medground.training.recipe import Recipe
-from pipelines.recipes.compact import compact, tiny
+from pipelines.recipes.ablations import CHANGES, ablation
+from pipelines.recipes.blood import blood
+from pipelines.recipes.chest import ARMS
+from pipelines.recipes.compact import tiny
+from pipelines.recipes.limb import limb
+from pipelines.recipes.shipped import shipped
 
-RECIPES = {"compact": compact, "tiny": tiny}
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "shipped": shipped,
+    "limb": limb,
+    "blood": blood,
+    "tiny": tiny,
+    **ARMS,
+    **{f"ablation-{change}": partial(ablation, change) for change in CHANGES},
+}
 
 
 def recipe(name: str) -> Recipe:

@@ -1,4 +1,4 @@
-"""The compact model: dense proposals learned first, then queries and words on top of frozen features."""
+"""What every recipe of the compact model starts from, and the smallest of them."""
 
 from __future__ import annotations
 
@@ -27,53 +27,55 @@ CONCEPTS = (
     "pneumonia",
     "pneumothorax",
 )
-DENSE_PARTS = ("text.", "backbone.", "dense.", "presence.", "kind.")
-QUERY_PARTS = ("region.", "decoder.", "describer_region.", "describer.")
+VISION, TEXT, WORDS = "backbone.pyramid.", "backbone.text.", "backbone.describer"
+TOP_VISION = tuple(
+    f"{VISION}{part}" for part in ("stages.1.", "stages.2.", "stages.3.", "context.", "lateral.", "smooth.")
+)  # all but the layers at stride 4, which cost most and have learned edges by then
+HEADS = ("dense.", "presence.", "kind.")
+QUERIES = ("region.", "decoder.")
+EVERYTHING = ("backbone.", *HEADS, *QUERIES)
+SEED = 20261124
 
 
-def compact() -> Recipe:
-    """The shipped default."""
+def compact_model(concepts: tuple[str, ...], image_size_px: int = 512) -> ModelConfig:
+    """The compact model for some concepts."""
+    words = DescriberConfig(words=tuple(chain.from_iterable(APPEARANCE_WORDS.values())))
+    return ModelConfig(image_size_px=image_size_px, backbone=CompactConfig(describer=words), classes=concepts)
+
+
+def tiny() -> Recipe:
+    """Every part at a size that runs in a minute: for tests, not for use."""
+    model = compact_model(CONCEPTS, 128)
+    narrow = model.backbone.model_copy(update={"channels": (16, 24, 32, 48), "blocks": (1, 1, 1, 1)})
     return Recipe(
-        name="compact",
-        version="0.1.0",
-        seed=20261124,
-        batch=16,
+        name="tiny",
+        version="0.0.0",
+        seed=SEED,
+        batch=4,
         concepts=CONCEPTS,
-        model=ModelConfig(describer=DescriberConfig(words=tuple(chain.from_iterable(APPEARANCE_WORDS.values())))),
-        mix=DataMix(phantom_radiographs=2560, phantom_slices=448, strangers=448),
-        augment=AugmentConfig(size_px=384),
+        model=model.model_copy(update={"backbone": narrow}),
+        mix=DataMix(
+            phantom_radiographs=8,
+            phantom_slices=4,
+            strangers=4,
+            share_phantom=0.32,
+            share_slices=0.05,
+            share_chest=0.31,
+            share_limb=0.25,
+            share_other=0.07,
+        ),
+        augment=AugmentConfig(size_px=128),
         stages=(
-            Stage(name="dense", steps=2100, trainable=DENSE_PARTS),
-            Stage(name="dense again", steps=1250, trainable=DENSE_PARTS, learning_rate=7e-4, warmup_steps=50),
+            Stage(name="dense", steps=6, trainable=(VISION, TEXT, *HEADS), warmup_steps=2),
             Stage(
                 name="queries",
-                steps=300,
-                trainable=QUERY_PARTS,
+                steps=4,
+                trainable=(*QUERIES, WORDS),
                 learning_rate=5e-4,
-                warmup_steps=50,
+                warmup_steps=2,
                 queries_per_image=2,
                 dense=False,
                 words=True,
             ),
         ),
-    )
-
-
-def tiny() -> Recipe:
-    """Every part at a size that runs in a minute: for tests, not for use."""
-    full = compact()
-    narrow = CompactConfig(channels=(8, 16, 24, 32, 48), blocks=(1, 1, 1, 1), pyramid_width=128)
-    dense, _, queries = full.stages
-    return full.model_copy(
-        update={
-            "name": "tiny",
-            "batch": 4,
-            "model": full.model.model_copy(update={"backbone": narrow, "image_size_px": 128}),
-            "mix": full.mix.model_copy(update={"phantom_radiographs": 8, "phantom_slices": 4, "strangers": 4}),
-            "augment": full.augment.model_copy(update={"size_px": 128}),
-            "stages": (
-                dense.model_copy(update={"steps": 6, "warmup_steps": 2}),
-                queries.model_copy(update={"steps": 4, "warmup_steps": 2}),
-            ),
-        }
     )

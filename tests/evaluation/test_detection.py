@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from medground.evaluation.detection import (
     COCO_IOUS,
@@ -19,64 +15,23 @@ from medground.evaluation.detection import (
     ap_by_concept,
     average_precision,
     average_precision_statistic,
-    iou_matrix,
     match,
     mean_average_precision,
     mean_statistic,
 )
-from medground.schema.box import Box
+from medground.evaluation.size_range import LARGE, SMALL
 from medground.schema.errors import UsageError
 
 Scene = tuple[list[ImageTruth], list[Detection]]
+Judge = Callable[..., list[float]]
 BOX = (10.0, 10.0, 30.0, 30.0)
 ELSEWHERE = (60.0, 60.0, 80.0, 80.0)
-
-
-def coco_average_precision(images: list[ImageTruth], detections: list[Detection], concept: str) -> list[float]:
-    """AP at each of COCO's ten overlaps, by pycocotools."""
-    number = {image.image_id: index + 1 for index, image in enumerate(images)}
-
-    def xywh(box: tuple[float, float, float, float]) -> list[float]:
-        return [box[0], box[1], box[2] - box[0], box[3] - box[1]]
-
-    truths = [truth for image in images for truth in image.truths if truth.concept == concept]
-    coco = COCO()
-    coco.dataset = {
-        "info": {},
-        "images": [{"id": n} for n in number.values()],
-        "categories": [{"id": 1}],
-        "annotations": [
-            {
-                "id": i + 1,
-                "image_id": number[truth.image_id],
-                "category_id": 1,
-                "bbox": xywh(truth.box_xyxy_px),
-                "area": Box(**dict(zip(("x1", "y1", "x2", "y2"), truth.box_xyxy_px, strict=True))).area_px2,
-                "iscrowd": 0,
-            }
-            for i, truth in enumerate(truths)
-        ],
-    }
-    with contextlib.redirect_stdout(io.StringIO()):
-        coco.createIndex()
-        found = coco.loadRes(
-            [
-                {"image_id": number[d.image_id], "category_id": 1, "bbox": xywh(d.box_xyxy_px), "score": d.score}
-                for d in detections
-                if d.concept == concept
-            ]
-        )
-        judge = COCOeval(coco, found, "bbox")
-        judge.evaluate()
-        judge.accumulate()
-    precision = judge.eval["precision"][:, :, 0, 0, 2]  # overlaps x recalls, all areas, 100 boxes an image
-    return [float(row.mean()) for row in precision]
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("ties", [False, True])
 def test_agrees_with_pycocotools_where_labels_are_complete(
-    random_scene: Callable[..., Scene], seed: int, ties: bool
+    random_scene: Callable[..., Scene], coco_average_precision: Judge, seed: int, ties: bool
 ) -> None:
     images, detections = random_scene(seed, ties=ties)
     for concept in ("nodule", "mass"):
@@ -88,7 +43,7 @@ def test_agrees_with_pycocotools_where_labels_are_complete(
         assert all_overlaps == pytest.approx(np.mean(judged), abs=1e-9)
 
 
-def test_only_the_best_hundred_boxes_of_an_image_count() -> None:
+def test_only_the_best_hundred_boxes_of_an_image_count(coco_average_precision: Judge) -> None:
     truth = Truth("a", "nodule", BOX)
     images = [ImageTruth("a", "p", (truth,), frozenset({"nodule"}))]
     crowd = [Detection("a", "nodule", ELSEWHERE, 0.9) for _ in range(100)]
@@ -97,7 +52,9 @@ def test_only_the_best_hundred_boxes_of_an_image_count() -> None:
     assert average_precision(images, late[1:], "nodule") == pytest.approx(1 / 100)
 
 
-def test_of_two_truths_that_overlap_equally_the_last_is_taken_as_in_pycocotools() -> None:
+def test_of_two_truths_that_overlap_equally_the_last_is_taken_as_in_pycocotools(
+    coco_average_precision: Judge,
+) -> None:
     left, right = (Truth("a", "nodule", (x, 0.0, x + 20, 20.0)) for x in (0.0, 8.0))
     between = Detection("a", "nodule", (4.0, 0.0, 24.0, 20.0), 0.9)
     for truths, other, expected in [((left, right), right, 51 / 101), ((left, right), left, 1.0)]:
@@ -197,19 +154,9 @@ def test_empty_cases() -> None:
     assert average_precision([healthy], [box], "nodule") is None
     assert average_precision([truth, healthy], [], "nodule") == 0.0
     assert average_precision([truth, healthy], [box], "nodule") == 0.0
-    assert iou_matrix([], [BOX]).shape == (0, 1)
-    assert iou_matrix([BOX], []).shape == (1, 0)
-
-
-def test_iou_matrix_equals_the_iou_of_boxes(random_scene: Callable[..., Scene]) -> None:
-    images, detections = random_scene(5)
-    truths = [truth.box_xyxy_px for image in images for truth in image.truths]
-    boxes = [d.box_xyxy_px for d in detections if min(d.box_xyxy_px) >= 0][:40]
-    names = ("x1", "y1", "x2", "y2")
-    as_boxes, as_truths = ([Box(**dict(zip(names, b, strict=True))) for b in group] for group in (boxes, truths))
-    slow = np.array([[a.iou(b) for b in as_truths] for a in as_boxes])
-    assert (slow > 0).any()
-    np.testing.assert_allclose(iou_matrix(boxes, truths), slow, atol=1e-12)
+    assert average_precision([truth, healthy], [], "nodule", size=SMALL) == 0.0
+    assert average_precision([truth, healthy], [], "nodule", size=LARGE) is None
+    assert average_precision([], [], "nodule", size=SMALL) is None
 
 
 @pytest.mark.parametrize(
@@ -219,6 +166,7 @@ def test_iou_matrix_equals_the_iou_of_boxes(random_scene: Callable[..., Scene]) 
         (lambda: Detection("a", "nodule", BOX, float("nan")), "got nan"),
         (lambda: Truth("a", "nodule", (0.0, 0.0, float("inf"), 5.0)), "inf"),
         (lambda: ImageTruth("a", "p", (Truth("b", "nodule", BOX),)), "image 'a' was given a truth of image 'b'"),
+        (lambda: ImageTruth("a", "p", columns_rows_px=(0, 5)), r"columns and rows above 0, got \(0, 5\)"),
         (lambda: match([ImageTruth("a", "p"), ImageTruth("a", "p")], [], "nodule"), "2 images carry only 1"),
         (lambda: match([], [Detection("a", "nodule", BOX, 0.5)], "nodule"), "'a', which is not among"),
     ],

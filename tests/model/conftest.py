@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from medground.data.vocabulary import load_vocabulary
-from medground.model.bundle import Bundle, round_as_stored
+from medground.model.backbones.build import build_backbone
+from medground.model.bundle import Bundle
+from medground.model.bundle_write import round_as_stored
 from medground.model.calibration import Calibration, Curve
 from medground.model.config import CompactConfig, DescriberConfig, ModelConfig
 from medground.model.familiarity import Familiarity
@@ -22,12 +24,14 @@ WIDTH = 48
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
     torch.manual_seed(0)
-    config = ModelConfig(
-        image_size_px=128,
-        backbone=CompactConfig(channels=(8, 16, 24, 32, WIDTH), blocks=(1, 1, 1, 1)),
+    compact = CompactConfig(
+        channels=(16, 24, 32, WIDTH),
+        blocks=(1, 1, 1, 1),
         describer=DescriberConfig(words=("round", "oval", "dense")),
     )
-    network = GroundingNetwork(config).eval().requires_grad_(False)
+    tokenizer = train_tokenizer(["nodule", "mass", "结节"], compact.text.tokens)
+    config = ModelConfig(image_size_px=128, backbone=compact)
+    network = GroundingNetwork(config, build_backbone(compact, tokenizer=tokenizer)).eval().requires_grad_(False)
     network.dense.bias.fill_(-1.0)
     round_as_stored(network)
     channels_last(network)
@@ -45,7 +49,6 @@ def bundle() -> Bundle:
     return Bundle(
         ModelInfo(name="untrained", version="0", sha256="", trained_on=("nothing",)),
         network,
-        train_tokenizer(["nodule", "mass", "结节"], config.text.tokens),
         vocabulary,
         Scope(trained=trained),
         Calibration(box={"": curve}, presence={"": presence}),

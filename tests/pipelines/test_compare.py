@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medground.evaluation.calibration import calibration
-from medground.evaluation.detection import average_precision, patients_of, value_of
+from medground.evaluation.detection import average_precision, patients_of
 from medground.evaluation.froc import froc
 from medground.schema.errors import UsageError
 from medground.schema.result import Verdict
-from medground.tracking.runs import open_run
+from medground.tracking.runs import find_artifacts, open_run
 from pipelines.compare import compare, find_scenes, main
 from pipelines.curves import draw, froc_curve, precision_recall
-from pipelines.resampled import absent_error_statistic, ece_statistic, froc_statistic
-from pipelines.scenes import ENDING, Scene, SceneImage, figures_of, load_scene, log_scene, report_of, save_scene
+from pipelines.scenes import ENDING, Scene, SceneImage, load_scene, log_scene, save_scene
 
 BOXES = {"nodule": 300, "cavity": 12}
+SIZE = {"columns": 64, "rows": 48}
 
 
 def scene(system: str, skill: float, *, images: int = 60, truth: int = 0) -> Scene:
@@ -50,71 +49,6 @@ def scene(system: str, skill: float, *, images: int = 60, truth: int = 0) -> Sce
             )
         )
     return Scene(system=system, data="made films", training_boxes=BOXES, images=tuple(made))
-
-
-def test_a_scene_survives_its_file_and_gives_the_report_it_came_from(tmp_path):
-    first = scene("a", 0.5)
-    path = tmp_path / f"chest{ENDING}"
-    save_scene(first, path)
-    again = load_scene(path)
-    assert again == first
-    assert report_of(again, resamples=20) == report_of(first, resamples=20)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UsageError, match="is no readable scene"):
-        load_scene(path)
-
-
-def test_statistics_equal_the_plain_figures_on_data_with_patients_repeated():
-    """Whole weights mean copies of a patient: the plain formulas on the copied images give the same."""
-    made = scene("a", 0.6)
-    images, questions = made.truth(), made.questions()
-    patients = patients_of(images)
-    weights = np.random.default_rng(3).integers(0, 3, (4, len(patients))).astype(float)
-    ece, n = ece_statistic(images, questions, "nodule")
-    absent, n_absent = absent_error_statistic(images, questions)
-    curve = froc_statistic(images, made.detections("cavity"), "cavity")
-    assert n == 60
-    for row, values in zip(weights, zip(curve(weights), ece(weights), absent(weights), strict=True), strict=True):
-        copies = [
-            image.model_copy(update={"image_id": f"{image.image_id}/{k}"})
-            for image in made.images
-            for k in range(int(row[patients.index(image.patient_id)]))
-        ]
-        copied = made.model_copy(update={"images": tuple(copies)})
-        asked = [q for own in copied.questions().values() for q in own]
-        about = [q for q in asked if q.concept == "nodule"]
-        wrong = [q.verdict == Verdict.FOUND for q in asked if not q.present]
-        plain = (
-            froc(copied.truth(), copied.detections("cavity"), "cavity").mean_sensitivity,
-            calibration([q.presence for q in about], [q.present for q in about]).ece,
-            sum(wrong) / len(wrong),
-        )
-        assert values == pytest.approx(plain, abs=1e-12)
-    assert n_absent == sum(not q.present for own in questions.values() for q in own)
-
-
-def test_nothing_to_measure_gives_no_value():
-    made = scene("a", 0.6)
-    empty = made.model_copy(update={"images": tuple(i.model_copy(update={"truths": ()}) for i in made.images)})
-    assert froc_statistic(empty.truth(), empty.detections("cavity"), "cavity") is None
-    ece, n = ece_statistic(made.truth(), {}, None)
-    assert (value_of(ece, made.truth()), n) == (None, 0)
-    assert not [f for f in figures_of(empty, resamples=10) if f.name.startswith(("ap", "froc"))]
-
-
-def test_figures_have_the_fixed_names_an_interval_and_n():
-    made = scene("a", 0.6)
-    found = {figure.name: figure for figure in figures_of(made, resamples=100)}
-    assert set(found) == {
-        *(f"{family}/{c}" for family in ("ap50", "ap", "froc", "ece") for c in BOXES),
-        *("ap50/mean", "ap/mean", "froc/mean", "ece/all", "absent_error"),
-        *("ap50/rare/cavity", "ap50/rare/mean"),
-    }
-    assert all(f.low is not None and f.low <= f.value <= f.high and f.n > 0 for f in found.values())
-    images = made.truth()
-    assert found["ap50/rare/cavity"].value == average_precision(images, made.detections("cavity"), "cavity")
-    assert found["ap50/nodule"].n == sum(t.concept == "nodule" for i in images for t in i.truths)
-    assert found["ece/all"].n == 120
 
 
 def test_the_better_run_is_above_by_the_paired_interval_and_rare_comes_first():
@@ -161,6 +95,23 @@ def test_other_images_or_truths_are_not_compared():
         compare([scene("a", 0.5), scene("b", 0.5, truth=1)], resamples=10)
 
 
+def test_a_file_without_image_sizes_is_compared_as_the_first_scene_sees_the_images():
+    old = scene("old", 0.5)
+    new = old.model_copy(update={"images": tuple(i.model_copy(update=SIZE) for i in old.images)})
+    # 20 px of 64 are 200 of 640: large; in stored pixels they are small.
+    for pair, size in (((old, new), "small"), ((new, old), "large")):
+        (row,) = [r for r in compare(pair, resamples=20) if r.name in ("ap50/small", "ap50/medium", "ap50/large")]
+        assert row.name == f"ap50/{size}"
+        assert row.values[0] == row.values[1]
+        assert row.n == sum(len(image.truths) for image in old.images)
+
+
+def test_what_is_rare_is_settled_by_the_real_boxes_of_the_first_scene():
+    first = scene("a", 0.5).model_copy(update={"real_boxes": {"nodule": 3, "cavity": 80}})
+    rows = compare([first, scene("b", 0.6)], resamples=20)
+    assert [row.name for row in rows if row.name.startswith("ap50/rare/")] == ["ap50/rare/mean", "ap50/rare/nodule"]
+
+
 def test_the_page_of_two_runs_needs_no_other_file(tmp_path, capsys):
     for name, skill in (("weak", 0.3), ("<strong>", 0.9)):
         (tmp_path / name).mkdir()
@@ -197,6 +148,8 @@ def test_runs_in_mlflow_are_compared_by_name(tmp_path):
     assert [list(find_scenes(name, home).values()) for name in ("weak", run.run_id)] == [[each] for each in files]
     with pytest.raises(UsageError, match="neither a file, a folder nor a run"):
         find_scenes("absent", home)
+    (sheet,) = find_artifacts(home, "medground", "weak", "worst_cases.png")
+    assert sheet.read_bytes().startswith(b"\x89PNG")
 
 
 def test_curves_pass_through_the_figures_and_become_pictures(tmp_path):

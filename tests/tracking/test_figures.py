@@ -10,8 +10,10 @@ from medground.tracking.figures import Figure, as_metrics
 def test_the_names_are_the_fixed_ones():
     made = [named("nodule") for named in (figures.ap50, figures.ap, figures.ap50_rare, figures.froc, figures.ece)]
     assert made == ["ap50/nodule", "ap/nodule", "ap50/rare/nodule", "froc/nodule", "ece/nodule"]
-    assert (figures.AP50_SMALL, figures.ABSENT_ERROR) == ("ap50/small", "absent_error")
-    for name in [*made, figures.AP50_SMALL, figures.ABSENT_ERROR, figures.ap50(figures.MEAN)]:
+    sizes = (figures.AP50_SMALL, figures.AP50_MEDIUM, figures.AP50_LARGE)
+    assert sizes == ("ap50/small", "ap50/medium", "ap50/large")
+    assert figures.ABSENT_ERROR == "absent_error"
+    for name in [*made, *sizes, figures.ABSENT_ERROR, figures.ap50(figures.MEAN)]:
         assert Figure(name=name, value=0.5, n=3).name == name
 
 

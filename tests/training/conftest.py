@@ -11,12 +11,10 @@ import torch
 from medground.data.dataset import Pool
 from medground.data.pools import phantom_radiograph, stranger_image
 from medground.data.vocabulary import load_vocabulary
-from medground.model.network import GroundingNetwork
-from medground.model.tokenizer import train_tokenizer
 from medground.training.recipe import Recipe
-from medground.training.trainer import Trainer
+from medground.training.trainer import Surroundings, Trainer
 from pipelines.recipes.compact import tiny
-from pipelines.train import corpus
+from pipelines.train import new_network
 
 
 class Numbers:
@@ -45,13 +43,12 @@ def small_pools(small_recipe: Recipe) -> list[Pool]:
 @pytest.fixture(scope="session")
 def make_trainer(small_recipe: Recipe, small_pools: list[Pool]) -> Callable[[Path, Recipe | None], Trainer]:
     vocabulary = load_vocabulary()
-    tokenizer = train_tokenizer(corpus(vocabulary), small_recipe.model.text.tokens)
 
     def make(folder: Path, recipe: Recipe | None = None) -> Trainer:
         chosen = recipe or small_recipe
         torch.manual_seed(chosen.seed)
-        network = GroundingNetwork(chosen.model)
         notes: list[str] = []
-        return Trainer(chosen, network, tokenizer, vocabulary, small_pools, folder, Numbers(), notes.append)
+        around = Surroundings(folder, Numbers(), notes.append)
+        return Trainer(chosen, new_network(chosen, vocabulary), vocabulary, small_pools, around)
 
     return make

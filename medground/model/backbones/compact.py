@@ -1,33 +1,38 @@
-"""A small convolutional pyramid that answers on a laptop CPU.
+"""A small convolutional pyramid, text encoder and describer that answer on a laptop CPU.
 
-Legend: B images, C channels, H W rows and columns of a level.
+Legend: B images, C channels, H W rows and columns of a level, P phrases, N regions, S samples per side of a region.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medground.model.backbones.interface import Pyramid as Pyramid
+from medground.imaging.preprocess import BLACK
+from medground.model.backbones.interface import Backbone, Pyramid, Statement
 from medground.model.config import CompactConfig
+from medground.model.describer import IGNORE, Describer
+from medground.model.layers import convolution, separable
+from medground.model.losses import sequence_loss
+from medground.model.roi import SAMPLES
+from medground.model.text_encoder import TextEncoder
+from medground.model.tokenizer import encode
 
 STRIDES_PX = (8, 16, 32)
-
-
-def convolution(inside: int, outside: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution, batch norm, SiLU; keeps the size when stride is 1."""
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outside), nn.SiLU()
-    )
 
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around an identity (He et al., Deep Residual Learning, 2016)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, activation: str) -> None:
         super().__init__()
-        self.body = nn.Sequential(convolution(width, width // 2), convolution(width // 2, width))
+        self.body = nn.Sequential(
+            convolution(width, width // 2, activation=activation), convolution(width // 2, width, activation=activation)
+        )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Returns a tensor of the same shape."""
@@ -38,10 +43,10 @@ class ResidualBlock(nn.Module):
 class PooledContext(nn.Module):
     """Repeated 5x5 max pooling, concatenated: a wide view at little cost (SPPF; Jocher, YOLOv5, 2020)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, activation: str) -> None:
         super().__init__()
-        self.squeeze = convolution(width, width // 2, 1)
-        self.merge = convolution(width * 2, width, 1)
+        self.squeeze = convolution(width, width // 2, 1, activation=activation)
+        self.merge = convolution(width * 2, width, 1, activation=activation)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Returns a tensor of the same shape."""
@@ -52,24 +57,24 @@ class PooledContext(nn.Module):
         return merged
 
 
-class CompactBackbone(nn.Module):
+class CompactPyramid(nn.Module):
     """Strided convolutions, residual blocks, pooled context and a top-down pyramid (Lin et al., FPN, 2017)."""
 
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
-        two, *rest = config.channels
-        self.stem = convolution(1, two, 3, 2)
+        act, stem, width = config.activation, config.stem_width, config.pyramid_width
+        self.stem = convolution(1, stem, 3, 2, activation=act) if stem else nn.PixelUnshuffle(4)
         stages: list[nn.Module] = []
-        before = two
-        for width, blocks in zip(rest, config.blocks, strict=True):
-            stages.append(
-                nn.Sequential(convolution(before, width, 3, 2), *(ResidualBlock(width) for _ in range(blocks)))
-            )
-            before = width
+        before, stride = (stem, 2) if stem else (16, 1)
+        for channels, blocks in zip(config.channels, config.blocks, strict=True):
+            body = (ResidualBlock(channels, act) for _ in range(blocks))
+            stages.append(nn.Sequential(convolution(before, channels, 3, stride, activation=act), *body))
+            before, stride = channels, 2
         self.stages = nn.ModuleList(stages)
-        self.context = PooledContext(before)
-        self.lateral = nn.ModuleList(nn.Conv2d(width, config.pyramid_width, 1) for width in config.channels[2:])
-        self.smooth = nn.ModuleList(convolution(config.pyramid_width, config.pyramid_width) for _ in STRIDES_PX)
+        self.context = PooledContext(before, act)
+        self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in config.channels[1:])
+        smooth = separable if config.separable else convolution
+        self.smooth = nn.ModuleList(smooth(width, width, activation=act) for _ in STRIDES_PX)
 
     def forward(self, images_B1HW: Tensor) -> Pyramid:
         """Computes the pyramid.
@@ -90,3 +95,79 @@ class CompactBackbone(nn.Module):
             top = self.lateral[index](below[index]) + F.interpolate(top, scale_factor=2.0, mode="nearest")
             levels.insert(0, self.smooth[index](top))
         return Pyramid(tuple(levels), deepest.mean((2, 3)), STRIDES_PX)
+
+
+class CompactBackbone(Backbone):
+    """A `Backbone` that is learned from nothing; see `interface`.
+
+    Args:
+        config: sizes.
+        tokenizer: of the text encoder.
+    """
+
+    def __init__(self, config: CompactConfig, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+        self.pyramid = CompactPyramid(config)
+        self.text = TextEncoder(config.text)
+        region = config.pyramid_width * SAMPLES**2
+        self.describer_region = nn.Sequential(
+            nn.Linear(region, 2 * self.width), nn.SiLU(), nn.Linear(2 * self.width, self.width)
+        )
+        self.describer = Describer(self.width, config.describer)
+
+    @property
+    def strides_px(self) -> tuple[int, ...]:
+        """8, 16 and 32."""
+        return STRIDES_PX
+
+    @property
+    def width(self) -> int:
+        """Channels of every level."""
+        return self.config.pyramid_width
+
+    @property
+    def image_width(self) -> int:
+        """Length of the image vector."""
+        return self.config.channels[-1]
+
+    @property
+    def text_width(self) -> int:
+        """Length of a phrase vector."""
+        return self.config.text.width
+
+    def given(self) -> frozenset[str]:
+        """Nothing is pretrained."""
+        return frozenset()
+
+    def look(self, images_B1HW: Tensor) -> Pyramid:
+        """Images to a pyramid; sides are padded to multiples of 32 at the right and bottom."""
+        rows, columns = images_B1HW.shape[2:]
+        extra = (0, -columns % STRIDES_PX[-1], 0, -rows % STRIDES_PX[-1])
+        if any(extra):
+            images_B1HW = F.pad(images_B1HW, extra, value=BLACK)
+        pyramid: Pyramid = self.pyramid(images_B1HW)
+        return pyramid
+
+    def read(self, phrases: Sequence[str]) -> Tensor:
+        """Phrases to (P, D) unit vectors."""
+        if not phrases:
+            return self.text.position.new_zeros(0, self.text_width)
+        ids_PT = encode(self.tokenizer, phrases, self.config.text.max_tokens).to(self.text.position.device)
+        vectors_PD: Tensor = self.text(ids_PT)
+        return vectors_PD
+
+    def description_loss(self, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """Teacher-forced loss of the appearance words of each region; each statement is one word."""
+        if not len(statements):
+            return regions_NCSS.sum() * 0.0, regions_NCSS.new_zeros(())
+        target_NT = self.describer.targets(statements)
+        vector_ND = self.describer_region(regions_NCSS.flatten(1))
+        loss = sequence_loss(self.describer(vector_ND, target_NT), target_NT, ignore=IGNORE)
+        return loss, (target_NT != IGNORE).sum().to(loss.dtype)
+
+    def describe(self, regions_NCSS: Tensor, *, allowed: Sequence[str] | None = None) -> list[tuple[Statement, ...]]:
+        """Appearance words of each region, greedily to the end."""
+        if not len(regions_NCSS):
+            return []
+        return self.describer.decode(self.describer_region(regions_NCSS.flatten(1)), allowed=allowed)

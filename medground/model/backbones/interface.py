@@ -8,11 +8,12 @@ S samples per side of a region.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,61 +44,69 @@ class Statement:
     probability: float
 
 
-class Backbone(Protocol):
+class Backbone(nn.Module, ABC):
     """One tower for pixels and one for words, with a language decoder over regions.
 
     All outputs are float32, whatever the tower computes in.
     """
 
     @property
+    @abstractmethod
     def strides_px(self) -> tuple[int, ...]:
         """Strides of the pyramid, finest first."""
-        ...
 
     @property
+    @abstractmethod
     def width(self) -> int:
         """Channels of every level."""
-        ...
 
     @property
+    @abstractmethod
     def image_width(self) -> int:
         """Length of the image vector."""
-        ...
 
     @property
+    @abstractmethod
     def text_width(self) -> int:
         """Length of a phrase vector."""
-        ...
 
+    @abstractmethod
+    def given(self) -> frozenset[str]:
+        """Names of parameters that stay as they were given, whatever a stage opens."""
+
+    @abstractmethod
     def look(self, images_B1HW: Tensor) -> Pyramid:
         """Images in the model frame, standardised as by `imaging.preprocess`, to a pyramid.
 
         A side that is no multiple of the coarsest stride is padded at the right or bottom, so that pixel coordinates
         of the frame hold as they are.
         """
-        ...
 
+    @abstractmethod
     def read(self, phrases: Sequence[str]) -> Tensor:
         """Phrases to (P, D) vectors of unit length; (0, D) where there are none."""
-        ...
 
-    def description_loss(self, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]) -> Tensor:
-        """Teacher-forced loss of saying each region's statements in order, to the end; 0 where there are none.
+    @abstractmethod
+    def description_loss(self, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """Teacher-forced loss of saying each region's statements in order, to the end: sum over tokens, and how many.
 
         Args:
             regions_NCSS: `roi.region_features` of this backbone's pyramid.
             statements: for each region, what is to be said.
         """
-        ...
 
-    def describe(
-        self, regions_NCSS: Tensor, *, allowed: Sequence[str] | None = None, beams: int = 1
-    ) -> list[tuple[Statement, ...]]:
+    @abstractmethod
+    def describe(self, regions_NCSS: Tensor, *, allowed: Sequence[str] | None = None) -> list[tuple[Statement, ...]]:
         """What is said about each region.
 
         Args:
             regions_NCSS: as in `description_loss`.
             allowed: closed list of statements; free text if None.
-            beams: width of the search; 1 is greedy.
         """
-        ...
+
+    def pretrained(self) -> Path | None:
+        """Folder of the pretrained weights; None where everything is learned from nothing."""
+        return None
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Writes the pretrained weights as they stand now; nothing where there are none."""

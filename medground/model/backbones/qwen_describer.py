@@ -82,10 +82,12 @@ class SoftTokenDescriber(nn.Module):
         self.norm = nn.LayerNorm(language_width)
         nn.init.constant_(self.norm.weight, embedding_rms)
 
-    def loss(self, language: Language, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]) -> Tensor:
-        """Mean cross-entropy of the statements' tokens and the end token; 0 where there are no regions."""
+    def loss(
+        self, language: Language, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]
+    ) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the statements' tokens and the end tokens: its sum, and their number."""
         if len(regions_NCSS) == 0:
-            return regions_NCSS.sum() * 0.0
+            return regions_NCSS.sum() * 0.0, regions_NCSS.new_zeros(())
         rows = [self._targets(language, said) for said in statements]
         longest = max(len(row) for row in rows)
         padded = [row + [IGNORE] * (longest - len(row)) for row in rows]
@@ -94,7 +96,8 @@ class SoftTokenDescriber(nn.Module):
         words_NTD = language.embed(target_NT[:, :-1].clamp(min=0))
         logits_NTV = language.logits(torch.cat([before_NTD, words_NTD.to(before_NTD.dtype)], 1))
         logits_NTV = logits_NTV[:, before_NTD.shape[1] - 1 :]
-        return F.cross_entropy(logits_NTV.flatten(0, 1), target_NT.flatten(), ignore_index=IGNORE)
+        loss = F.cross_entropy(logits_NTV.flatten(0, 1), target_NT.flatten(), ignore_index=IGNORE, reduction="sum")
+        return loss, (target_NT != IGNORE).sum().to(loss.dtype)
 
     @torch.no_grad()
     def decode(

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medground.imaging.preprocess import BLACK
-from medground.model.backbones.interface import Pyramid, Statement
+from medground.model.backbones.interface import Backbone, Pyramid, Statement
 from medground.model.backbones.qwen_config import LoraSize, Mode, QwenConfig
 from medground.model.backbones.qwen_describer import SoftTokenDescriber
 from medground.model.backbones.qwen_frame import SPOKEN, PatchGrid, level_of, padded, patches_of, window_order
 from medground.model.backbones.qwen_language import QwenLanguage
 from medground.model.backbones.qwen_levels import QwenLevels, QwenPhrases
+from medground.model.roi import SAMPLES
 from medground.schema.errors import BundleDamagedError, BundleMissingError, UsageError
 
 try:
@@ -35,7 +36,6 @@ try:
 except ImportError as error:
     raise UsageError(f"the Qwen backbone needs more packages ({error}); pip install 'medground[qwen]'") from error
 
-REGION_SAMPLES = 5
 VISION_LINEARS = r".*visual\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.(fc1|fc2|linear_fc1|linear_fc2|(gate|up|down)_proj))"
 LANGUAGE_LINEARS = r".*language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
 
@@ -52,7 +52,7 @@ class QwenProcessor(Qwen2_5_VLProcessor):  # type: ignore[misc, unused-ignore]  
         return ["image_processor", "tokenizer"]
 
 
-class QwenVl(nn.Module):
+class QwenVl(Backbone):
     """A `Backbone` around pretrained towers; see `interface`.
 
     A tower without an open parameter is run without a graph. The language model is an exception in `description_loss`:
@@ -80,7 +80,7 @@ class QwenVl(nn.Module):
         self.levels = QwenLevels(vision_width, text.hidden_size, config.width)
         self.phrases = QwenPhrases(text.hidden_size, config.text_width)
         rms = float(base.model.language_model.embed_tokens.weight.detach().float().square().mean().sqrt())
-        self.describer = SoftTokenDescriber(config.width, REGION_SAMPLES, text.hidden_size, rms, config)
+        self.describer = SoftTokenDescriber(config.width, SAMPLES, text.hidden_size, rms, config)
         images = processor.image_processor
         self.register_buffer("mean_1311", torch.tensor(images.image_mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std_1311", torch.tensor(images.image_std).view(1, 3, 1, 1), persistent=False)
@@ -115,6 +115,12 @@ class QwenVl(nn.Module):
     def forward(self, images_B1HW: Tensor) -> Pyramid:
         """See `look`."""
         return self.look(images_B1HW)
+
+    def given(self) -> frozenset[str]:
+        """The pretrained weights, unless all learn; adapters are not among them."""
+        if self.mode is Mode.FULL:
+            return frozenset()
+        return frozenset(n for n, _ in self.named_parameters() if n.startswith("base.") and "lora_" not in n)
 
     def look(self, images_B1HW: Tensor) -> Pyramid:
         """Standardised grey images to three levels of strides `strides_px`, padded right and bottom to whole cells."""
@@ -174,8 +180,8 @@ class QwenVl(nn.Module):
         vectors_PD: Tensor = self.phrases(states_PTD, keep_PT)
         return vectors_PD
 
-    def description_loss(self, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]) -> Tensor:
-        """Teacher-forced loss of the statements of each region."""
+    def description_loss(self, regions_NCSS: Tensor, statements: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor]:
+        """Teacher-forced loss of the statements of each region: sum over tokens, and how many."""
         return self.describer.loss(self.language, regions_NCSS, statements)
 
     def describe(
@@ -184,23 +190,15 @@ class QwenVl(nn.Module):
         """What is said about each region; from the closed list `allowed` if given."""
         return self.describer.decode(self.language, regions_NCSS, allowed, beams)
 
-    def trained_tensors(self) -> dict[str, Tensor]:
-        """What training changes beside the pretrained weights: levels, phrases, describer and adapters, by name."""
-        return {
-            name: value.detach() for name, value in self.state_dict().items() if "base." not in name or "lora_" in name
-        }
+    def pretrained(self) -> Path:
+        """Where they came from."""
+        return self.folder
 
-    def load_trained_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Takes what `trained_tensors` gave.
-
-        Raises:
-            BundleDamagedError: if names or shapes are not those of this model.
-        """
-        mine = self.trained_tensors()
-        odd = sorted(set(mine) ^ set(tensors)) or [n for n in mine if mine[n].shape != tensors[n].shape]
-        if odd:
-            raise BundleDamagedError(f"trained weights do not fit this Qwen backbone ({odd[0]}, {len(odd)} in all)")
-        self.load_state_dict(tensors, strict=False)
+    def save_pretrained(self, folder: Path) -> None:
+        """Writes the pretrained weights as they stand now, with tokenizer and image processor."""
+        self.base.save_pretrained(folder)
+        self.processor.tokenizer.save_pretrained(folder)
+        self.processor.image_processor.save_pretrained(folder)
 
     def merge_adapters(self) -> None:
         """Adds the adapters into the pretrained weights, for faster answers; the model is then of mode `full`."""

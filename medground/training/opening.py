@@ -1,0 +1,68 @@
+"""What a stage opens, at which rate it learns, and in which mode the rest stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from medground.model.network import GroundingNetwork
+from medground.training.recipe import Stage
+
+TEXT = ("backbone.text.", "backbone.phrases.")
+
+
+def open_parameters(network: GroundingNetwork, extra: Iterable[nn.Parameter], stage: Stage) -> torch.optim.AdamW:
+    """Opens what the stage names and freezes everything else.
+
+    What was given to the backbone stays as it is, whatever the stage names.
+
+    Args:
+        network: modified in place.
+        extra: parameters of parts that only training has; opened where the stage restores hidden patches.
+        stage: what is open.
+
+    Returns:
+        An optimiser over the open parameters; each group has its peak rate under `peak`.
+    """
+    given = {f"backbone.{name}" for name in network.backbone.given()}
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        parameter.grad = None  # of the stage before: it would count in the clipped norm
+        parameter.requires_grad_(name.startswith(stage.trainable) and name not in given)
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith(TEXT), parameter.ndim > 1), []).append(parameter)
+    for parameter in extra:
+        parameter.grad = None
+        parameter.requires_grad_(stage.restoration is not None)
+        if parameter.requires_grad:
+            groups.setdefault((False, parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "peak": stage.learning_rate * (stage.text_share if text else 1.0),
+                "weight_decay": stage.weight_decay if matrix else 0.0,
+            }
+            for (text, matrix), parameters in sorted(groups.items())
+        ],
+        lr=stage.learning_rate,
+    )
+
+
+def set_modes(network: nn.Module, stage: Stage) -> None:
+    """Training mode for what the stage opens and all that holds it; frozen norms keep their statistics."""
+    network.eval()
+    for name, module in network.named_modules():
+        own = [f"{name}.{parameter}" if name else parameter for parameter, _ in module.named_parameters()]
+        module.training = any(parameter.startswith(stage.trainable) for parameter in own)
+
+
+def schedule(step: int, stage: Stage) -> float:
+    """Share of the peak learning rate: linear rise, then a cosine to a hundredth."""
+    if step < stage.warmup_steps:
+        return (step + 1) / stage.warmup_steps
+    along = (step - stage.warmup_steps) / max(1, stage.steps - stage.warmup_steps)
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * along)) / 2

@@ -1,0 +1,161 @@
+"""One step's losses: what of the network a stage teaches, by what questions.
+
+Legend: B images, C trained concepts, A locations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medground.data.questions import sample_phrase
+from medground.model.assigner import Assignment
+from medground.model.dense_head import Dense
+from medground.model.network import GroundingNetwork
+from medground.schema.anatomy import DOMAINS, Domain
+from medground.schema.vocabulary import Concept
+from medground.training.batch import Batch
+from medground.training.miner import Hard, mine
+from medground.training.objective import Terms, choose_pairs, dense_losses, query_losses, word_loss
+from medground.training.recipe import Recipe, Stage
+from medground.training.restoration import RestorationHead, hide, restoration_loss
+
+TWO_SIDED = frozenset({DOMAINS.index(Domain.CHEST_RADIOGRAPH), DOMAINS.index(Domain.CHEST_CT)})
+BACKGROUND_ROWS = 64  # embeddings of locations on nothing that a step gives the prototypes
+LEAST_QUALITY = 0.3  # a location that overlaps its box less is no example of it
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Embeddings of a step for the prototypes: of matched locations with concept and weight, and of background."""
+
+    embeddings_ND: Tensor
+    concept_N: Tensor
+    weight_N: Tensor
+    background_ND: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step gives: losses as sums and counts, mistakes to replay, rows for the prototypes."""
+
+    terms: Terms
+    mistakes: list[Hard]
+    rows: Rows | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step stands: index of the stage, step in it, and the positions in the global batch of this process."""
+
+    stage: int
+    step: int
+    positions: range
+
+
+class StepLosses:
+    """Losses of a batch under a stage; what is drawn depends on seed, stage, step and position alone.
+
+    Args:
+        recipe: with its concepts.
+        network: in the modes of the stage.
+        concepts: in the order of the label columns.
+        restorer: restores hidden patches.
+    """
+
+    def __init__(
+        self, recipe: Recipe, network: GroundingNetwork, concepts: Sequence[Concept], restorer: RestorationHead | None
+    ) -> None:
+        self.recipe, self.network, self.concepts, self.restorer = recipe, network, concepts, restorer
+        columns = {key: column for column, key in enumerate(recipe.concepts)}
+        self.confusable = {
+            columns[concept.key]: frozenset(columns[key] for key in concept.confusable_with if key in columns)
+            for concept in concepts
+        }
+
+    def __call__(self, stage: Stage, place: Place, batch: Batch, numbers: Sequence[int]) -> Outcome:
+        """The losses of the images of this process.
+
+        Args:
+            stage: what is taught.
+            place: where in the training this is.
+            batch: this process's part of the global batch.
+            numbers: of its samples.
+        """
+        if stage.restoration is not None and self.restorer is not None:
+            return Outcome({"restoration": self._restoration(self.restorer, place, batch)}, [], None)
+        rng = np.random.default_rng((self.recipe.seed, place.stage, place.step))
+        phrases = [sample_phrase(concept, rng) for concept in self.concepts]
+        network = self.network
+        with torch.set_grad_enabled(stage.dense or stage.joint):
+            text_CD = network.backbone.read(phrases)
+            pyramid = network.backbone.look(batch.images_B1HW)
+            dense = network.dense(pyramid, text_CD)
+        terms: Terms = {}
+        rows = None
+        if stage.dense:
+            terms, learned = dense_losses(network, batch, pyramid, dense, text_CD)
+            rows = prototype_rows(dense, batch, learned) if stage.prototypes else None
+        mistakes: list[Hard] = []
+        if stage.miner.every:
+            mistakes = mine(dense, batch, numbers, self.confusable, stage.miner, mirrored_domains=TWO_SIDED)
+        seen, asked_CD = (pyramid, text_CD) if stage.joint else (pyramid.detached(), text_CD.detach())
+        if stage.queries_per_image:
+            base = int(rng.integers(2**31))
+            pairs = choose_pairs(batch, stage.queries_per_image, [base + position for position in place.positions])
+            if len(pairs.image_N):
+                size_px = float(batch.images_B1HW.shape[-1])
+                found = network.start_from(dense, pairs.image_N, pairs.phrase_N, size_px)
+                layers = network.refine(seen, asked_CD, pairs.image_N, pairs.phrase_N, found)
+                terms |= query_losses(layers, batch, pairs, size_px)
+        if stage.words:
+            terms |= word_loss(network, batch, seen)
+        return Outcome(terms, mistakes, rows)
+
+    def _restoration(self, restorer: RestorationHead, place: Place, batch: Batch) -> tuple[Tensor, Tensor]:
+        parts = []
+        for row, position in enumerate(place.positions):
+            drawn = np.random.default_rng((self.recipe.seed, place.stage, place.step, position)).integers(2**31)
+            generator = torch.Generator("cpu").manual_seed(int(drawn))
+            parts.append(hide(batch.images_B1HW[row : row + 1], restorer.config, generator))
+        seen_B1HW = torch.cat([seen for seen, _ in parts]).contiguous(memory_format=torch.channels_last)
+        pyramid = self.network.backbone.look(seen_B1HW)
+        hidden_BHW = torch.cat([hidden for _, hidden in parts])
+        return restoration_loss(restorer, pyramid.levels_BCHW, pyramid.strides_px, batch.images_B1HW, hidden_BHW)
+
+
+@torch.no_grad()
+def prototype_rows(dense: Dense, batch: Batch, learned: Sequence[Assignment]) -> Rows:
+    """Embeddings of locations that learned a box, weighted by quality, and of the best-scored locations on nothing."""
+    embeddings, concepts, weights, background = [], [], [], []
+    for image, found in enumerate(learned):
+        sure = found.quality_N >= LEAST_QUALITY
+        embeddings.append(dense.embedding_BAD[image, found.locations_N[sure]])
+        concepts.append(batch.concepts[image][found.boxes_N[sure]])
+        weights.append(found.quality_N[sure])
+        free_A = _on_nothing(dense, batch, image)
+        judged_C = batch.exhaustive_BC[image]
+        if bool(judged_C.any()) and len(free_A):
+            score_A = dense.logits_BAP[image][free_A][:, judged_C].amax(1)
+            best = score_A.topk(min(max(1, BACKGROUND_ROWS // len(learned)), len(score_A))).indices
+            background.append(dense.embedding_BAD[image, free_A[best]])
+    width = dense.embedding_BAD.shape[-1]
+    return Rows(
+        torch.cat(embeddings).float(),
+        torch.cat(concepts),
+        torch.cat(weights).float(),
+        torch.cat(background).float() if background else torch.zeros(0, width),
+    )
+
+
+def _on_nothing(dense: Dense, batch: Batch, image: int) -> Tensor:
+    """Locations outside every box of the image."""
+    boxes_G4, centres_A2 = batch.boxes[image], dense.centres_A2
+    if not len(boxes_G4):
+        return torch.arange(len(centres_A2))
+    offsets = torch.cat([centres_A2[None] - boxes_G4[:, None, :2], boxes_G4[:, None, 2:] - centres_A2[None]], -1)
+    return (offsets.amin(-1) <= 0).all(0).nonzero().squeeze(1)

@@ -1,0 +1,68 @@
+"""Puts the prototypes of a trained network on the scale of its text scores.
+
+Legend: N locations, C concepts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from medground.data.augment import AugmentConfig
+from medground.data.dataset import MixedDataset, Pool
+from medground.model.network import GroundingNetwork
+from medground.model.prototypes import ABSENT
+from medground.schema.vocabulary import Vocabulary
+from medground.training.batch import Batch
+from medground.training.objective import dense_losses
+from medground.training.prototype_scale import fit_scale
+from medground.training.recipe import Recipe
+from medground.training.step import prototype_rows
+
+VIEWS, BATCH = 320, 8
+
+
+@torch.no_grad()
+def fit_prototypes(recipe: Recipe, network: GroundingNetwork, vocabulary: Vocabulary, pools: Sequence[Pool]) -> None:
+    """Counts the images of each class and fits slope and offset on views of the training pools.
+
+    The map is pooled over classes: it is learned where there are many examples, and serves where there are few.
+
+    Args:
+        recipe: what was trained.
+        network: in evaluation mode; its bank is changed in place.
+        vocabulary: names of the concepts.
+        pools: training images.
+    """
+    bank, concepts = network.prototypes, recipe.concepts
+    images = Counter(concept for pool in pools for held in pool.items for concept in set(held.concepts))
+    bank.set_images(torch.tensor([images[concept] for concept in concepts]))
+    plain = AugmentConfig(size_px=recipe.augment.size_px, scale=recipe.augment.scale)
+    labelled = [pool for pool in pools if any(held.concepts for held in pool.items)]
+    if not labelled:
+        return
+    views = MixedDataset(labelled, concepts, plain, seed=recipe.seed + 77, length=VIEWS)
+    text_CD = network.backbone.read([vocabulary[concept].name for concept in concepts])
+    ratios, hits = [], []
+    for start in range(0, VIEWS, BATCH):
+        batch = Batch.of([views[number] for number in range(start, start + BATCH)])
+        pyramid = network.backbone.look(batch.images_B1HW)
+        dense = network.dense(pyramid, text_CD)
+        rows = prototype_rows(dense, batch, dense_losses(network, batch, pyramid, dense, text_CD)[1])
+        on_NC = bank.log_ratio(rows.embeddings_ND, range(len(concepts)))
+        off_NC = bank.log_ratio(rows.background_ND, range(len(concepts)))
+        ratios += [on_NC.gather(1, rows.concept_N[:, None]).squeeze(1), off_NC.flatten()]
+        hits += [torch.ones(len(on_NC)), torch.zeros(off_NC.numel())]
+    ratio_N, hit_N = torch.cat(ratios), torch.cat(hits)
+    known_N = ratio_N > ABSENT
+    slope, offset = fit_scale(ratio_N[known_N], hit_N[known_N], _balanced(hit_N[known_N]))
+    bank.slope.fill_(slope)
+    bank.offset.fill_(offset)
+
+
+def _balanced(hit_N: Tensor) -> Tensor:
+    """Weights under which hits and misses weigh as they do for the text: a miss a tenth of what its number says."""
+    return torch.where(hit_N > 0, 1.0, 0.1)

@@ -1,0 +1,62 @@
+"""Chest films (NIH ChestX-ray14 with boxes of ChestX-Det): five ways to make more of 300 films, called arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from medground.data.augment import AugmentConfig
+from medground.training.recipe import DataMix, Recipe, Stage
+from pipelines.recipes.compact import CONCEPTS, SEED, compact_model
+from pipelines.recipes.stages import align, general, hard, joint, queries, restore
+
+FILM_CONCEPTS = tuple(concept for concept in CONCEPTS if concept != "cavity")  # no film of the set shows one
+SIZE_PX = 448
+RESTORE, GENERAL, JOINT, HARD = 300, 700, 500, 100
+
+
+def chest(name: str, *, unlabelled: bool = False, phantom: bool = False, paste: bool = False) -> Recipe:
+    """One arm; all have the same number of steps under labels.
+
+    Args:
+        name: of the recipe.
+        unlabelled: pretrain by restoring hidden patches of unlabelled films.
+        phantom: add synthetic films.
+        paste: add copies with rare lesions pasted in.
+    """
+    films = 0.6 if phantom else 1.0
+    pools = ("chest", "phantom") if phantom else ("chest",)
+    stages: list[Stage] = [restore(RESTORE, ("unlabelled", "chest"))] if unlabelled else []
+    stages += [
+        general(GENERAL, pools),
+        align(60),
+        joint(JOINT, general_pools=("phantom",) if phantom else ("chest",)),
+        hard(HARD),
+        queries(80, words=phantom),
+    ]
+    return Recipe(
+        name=name,
+        version="0.2.0",
+        seed=SEED,
+        batch=16,
+        concepts=FILM_CONCEPTS,
+        model=compact_model(FILM_CONCEPTS, SIZE_PX),
+        mix=DataMix(
+            phantom_radiographs=1024 if phantom else 0,
+            share_phantom=1 - films,
+            share_chest=films,
+            share_unlabelled=1.0 if unlabelled else 0.0,
+            pasted=4 if paste else 0,
+        ),
+        augment=AugmentConfig(size_px=352, scale=(0.65, 1.15), mosaic=0.3),
+        stages=tuple(stages),
+    )
+
+
+ARMS: dict[str, Callable[[], Recipe]] = {
+    "chest-films": partial(chest, "chest-films"),
+    "chest-unlabelled": partial(chest, "chest-unlabelled", unlabelled=True),
+    "chest-phantom": partial(chest, "chest-phantom", phantom=True),
+    "chest-paste": partial(chest, "chest-paste", paste=True),
+    "chest-all": partial(chest, "chest-all", unlabelled=True, phantom=True, paste=True),
+}

@@ -1,0 +1,44 @@
+"""The shipped model: chest films, CT slices and limbs, English and Chinese."""
+
+from __future__ import annotations
+
+from medground.data.augment import AugmentConfig
+from medground.training.recipe import DataMix, Recipe
+from pipelines.recipes.compact import CONCEPTS, SEED, compact_model
+from pipelines.recipes.stages import align, general, hard, joint, queries, restore
+
+LABELLED = ("phantom", "slices", "chest", "limb", "other")
+
+
+def shipped() -> Recipe:
+    """Hidden patches of films, then everything at small size, then the three stages, then queries and words."""
+    return Recipe(
+        name="shipped",
+        version="0.2.0",
+        seed=SEED,
+        batch=16,
+        concepts=CONCEPTS,
+        model=compact_model(CONCEPTS),
+        mix=DataMix(
+            phantom_radiographs=2560,
+            phantom_slices=448,
+            strangers=448,
+            share_phantom=0.32,
+            share_slices=0.05,
+            share_chest=0.31,
+            share_limb=0.25,
+            share_blood=0.0,
+            share_unlabelled=0.3,
+            share_other=0.07,
+            pasted=4,
+        ),
+        augment=AugmentConfig(size_px=384, scale=(0.65, 1.3), mosaic=0.2),
+        stages=(
+            restore(300, ("unlabelled", "chest", "limb")),
+            general(2400, LABELLED),
+            align(100).model_copy(update={"pools": LABELLED}),
+            joint(1000).model_copy(update={"pools": LABELLED}),
+            hard(200).model_copy(update={"pools": LABELLED}),
+            queries(200, words=True).model_copy(update={"pools": LABELLED}),
+        ),
+    )
