@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 JOBS = {
     "train": "train a recipe, calibrate it, and write its bundle",
+    "campaign": "train and measure every arm of a comparison, and write its table",
+    "measure": "score a bundle's boxes on a part of a real data set",
     "evaluate": "score a bundle on held-out phantoms and on real films",
     "scope-check": "ask the committed list of questions in and out of scope",
     "real-input": "run the command on every development file, watching time and memory",

@@ -187,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 cases = phantom_cases(args.phantoms, Path(folder))
                 data = f"{args.phantoms} held-out chest phantoms"
-                _write(
+                write_scene(
                     measure(cases, grounder, Domain.CHEST_RADIOGRAPH, system=system, data=data), args.out / "phantom"
                 )
         real = [part for part in parts if part != "phantom"]
@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
                 data = f"real {domain.value}s, valid part"
                 cases = real_cases(records, args.limit)
-                _write(measure(cases, grounder, domain, system=system, data=data), args.out / part)
+                write_scene(measure(cases, grounder, domain, system=system, data=data), args.out / part)
         if args.train:
             with open_run(args.mlruns, EXPERIMENT, args.train.name, notes=args.train / RUN_NOTES, say=say) as run:
                 for part in parts:
@@ -212,7 +212,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write(scene: Scene, stem: Path) -> None:
+def write_scene(scene: Scene, stem: Path) -> None:
+    """Writes a scene and its report as JSON and Markdown beside each other, and prints the report."""
     report = report_of(scene)
     save_scene(scene, stem.with_suffix(ENDING))
     stem.with_suffix(".json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")

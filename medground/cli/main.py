@@ -12,6 +12,7 @@ from medground import __version__
 from medground.cli.data_commands import add_data_commands
 from medground.cli.deidentify_command import add_deidentify
 from medground.cli.exit_code import exit_code_of
+from medground.cli.prototypes_command import add_prototypes
 from medground.schema.errors import UsageError
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
 
     add_deidentify(app)
     add_data_commands(app)
+    add_prototypes(app)
     return app
 
 

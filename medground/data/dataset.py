@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, tiled, turn
 from medground.data.sample import Held, Sample, restore
 from medground.schema.anatomy import DOMAINS, Domain
+from medground.schema.errors import DataSetError
 
 LIMB = DOMAINS.index(Domain.LIMB_RADIOGRAPH)
 
@@ -42,12 +44,18 @@ def inverse_root_weights(items: Sequence[Held]) -> tuple[float, ...]:
 
 
 class MixedDataset(Dataset[Sample]):
-    """Sample number `n` is drawn, and changed, by a generator seeded with (seed, n)."""
+    """Sample number `n` is drawn, and changed, by a generator seeded with (seed, n).
+
+    Raises:
+        DataSetError: if a box is not finite, or has no extent.
+    """
 
     def __init__(
         self, pools: Sequence[Pool], concepts: Sequence[str], augment: AugmentConfig, *, seed: int, length: int
     ) -> None:
         self.pools = [pool for pool in pools if pool.items]
+        for pool in self.pools:
+            _check_boxes(pool)
         self.shares = np.array([pool.share for pool in self.pools])
         self.shares = self.shares / self.shares.sum()
         self.odds = [np.array(pool.weights) / sum(pool.weights) for pool in self.pools]
@@ -67,6 +75,22 @@ class MixedDataset(Dataset[Sample]):
             self.pools[which].items[int(rng.choice(len(self.odds[which]), p=self.odds[which]))] for _ in range(count)
         ]
         return augmented(items, self.concepts, self.augment, rng)
+
+
+def _check_boxes(pool: Pool) -> None:
+    for number, held in enumerate(pool.items):
+        bad_G4 = held.boxes_G4[~_usable(held.boxes_G4)]
+        if len(bad_G4):
+            raise DataSetError(
+                f"pool {pool.name!r}, image {number}: box {bad_G4[0].tolist()} is not finite with x1 < x2 and y1 < y2; "
+                "mend or leave out that label"
+            )
+
+
+def _usable(boxes_G4: NDArray[np.float32]) -> NDArray[np.bool_]:
+    ordered_G = (boxes_G4[:, 0] < boxes_G4[:, 2]) & (boxes_G4[:, 1] < boxes_G4[:, 3])
+    usable_G: NDArray[np.bool_] = ordered_G & np.isfinite(boxes_G4).all(1)
+    return usable_G
 
 
 def augmented(

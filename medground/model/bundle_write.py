@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, float32
 
 from medground.model.backbones.compact import CompactBackbone
+from medground.model.backbones.qwen_config import Mode
 from medground.model.bundle import BASE, Bundle, Manifest, folder_digest, in_base, sha256_of
 from medground.model.config import ModelConfig, QwenBackboneConfig
 from medground.model.network import GroundingNetwork
@@ -85,11 +86,13 @@ def _config(network: GroundingNetwork, partial: Path) -> ModelConfig:
     backbone = network.config.backbone
     if not isinstance(backbone, QwenBackboneConfig):
         return network.config
+    weights, mode = network.backbone.pretrained(), backbone.mode
     if not network.backbone.given():
-        network.backbone.save_pretrained(partial / BASE)
-    weights = partial / BASE if (partial / BASE).is_dir() else network.backbone.pretrained()
+        weights, mode = partial / BASE, Mode.FULL  # merged adapters, too, are weights that learned
+        network.backbone.save_pretrained(weights)
     digest = folder_digest(weights) if weights else ""
-    named = backbone.model_copy(update={"source": Path(backbone.source).name, "base_sha256": digest})
+    name = Path(backbone.source).name
+    named = backbone.model_copy(update={"source": name, "mode": mode, "base_sha256": digest})
     return network.config.model_copy(update={"backbone": named})
 
 

@@ -51,10 +51,18 @@ class DecoderLayer(nn.Module):
         self.feed = nn.Sequential(nn.Linear(width, config.feedforward), nn.SiLU(), nn.Linear(config.feedforward, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
 
-    def forward(self, x_NQD: Tensor, place_NQD: Tensor, tokens_NTD: Tensor, token_place_NTD: Tensor) -> Tensor:
-        """Returns the queries, refined, same shape."""
+    def forward(
+        self,
+        x_NQD: Tensor,
+        place_NQD: Tensor,
+        tokens_NTD: Tensor,
+        token_place_NTD: Tensor,
+        apart_QQ: Tensor | None = None,
+    ) -> Tensor:
+        """Returns the queries, refined, same shape; those that `apart_QQ` marks do not see each other."""
         y = self.norms[0](x_NQD)
-        x_NQD = x_NQD + self.self_attention(y + place_NQD, y + place_NQD, y, need_weights=False)[0]
+        seen = self.self_attention(y + place_NQD, y + place_NQD, y, need_weights=False, attn_mask=apart_QQ)[0]
+        x_NQD = x_NQD + seen
         y = self.norms[1](x_NQD)
         keys = tokens_NTD + token_place_NTD
         x_NQD = x_NQD + self.cross_attention(y + place_NQD, keys, tokens_NTD, need_weights=False)[0]
@@ -100,6 +108,8 @@ class QueryDecoder(nn.Module):
         regions_NQD: Tensor,
         proposal_logits_NQ: Tensor,
         size_px: float,
+        *,
+        apart_QQ: Tensor | None = None,
     ) -> list[Refined]:
         """Refines proposals.
 
@@ -111,6 +121,7 @@ class QueryDecoder(nn.Module):
             regions_NQD: region feature of each proposal.
             proposal_logits_NQ: dense score of each proposal; the decoder corrects it.
             size_px: long side of the model frame.
+            apart_QQ: bool, True where a query (row) must not see another (column); None lets all see all.
 
         Returns:
             One `Refined` per layer, the last the most precise.
@@ -125,7 +136,7 @@ class QueryDecoder(nn.Module):
         outputs = []
         for layer, score, move in zip(self.layers, self.score, self.move, strict=True):
             place_NQD = self.place(sine_embedding(_cxcywh_norm(boxes_NQ4, size_px), 32))
-            x_NQD = layer(x_NQD, place_NQD, tokens_NTD, token_place_NTD)
+            x_NQD = layer(x_NQD, place_NQD, tokens_NTD, token_place_NTD, apart_QQ)
             y_NQD = self.norm(x_NQD)
             boxes_NQ4 = moved(boxes_NQ4.detach(), move(y_NQD))
             seen_NQ = torch.cat([y_NQD, proposal_logits_NQ[..., None]], -1)

@@ -66,7 +66,8 @@ class Grounder:
         self.bundle = bundle
         self.device = torch.device(device)
         bundle.network.to(self.device)
-        self.query_weight = bundle.scope.query_weight if query_weight is None else query_weight
+        chosen = bundle.scope.query_weight if query_weight is None else query_weight
+        self.query_weight = 1.0 if bundle.network.config.decoder.learned else chosen  # then there are no proposals
 
     @property
     def info(self) -> ModelInfo:
@@ -184,7 +185,11 @@ class Grounder:
             return []
         image_N, phrase_N = torch.zeros(count, dtype=torch.int64), torch.arange(count)
         queries = network.config.decoder.queries
-        found = network.propose(dense, image_N, phrase_N, max(queries, max_boxes))
+        if network.config.decoder.learned:
+            size_px = float(max(pyramid.levels_BCHW[0].shape[2:]) * pyramid.strides_px[0])
+            found = network.start_from(dense, image_N, phrase_N, size_px)
+        else:
+            found = network.propose(dense, image_N, phrase_N, max(queries, max_boxes))
         head = Proposals(found.boxes_NQ4[:, :queries], found.logits_NQ[:, :queries], found.level_NQ[:, :queries])
         refined = network.refine(pyramid, text_PD, image_N, phrase_N, head)[-1] if self.query_weight > 0 else None
         best_BP = dense.logits_BAP.amax(1)

@@ -124,9 +124,15 @@ class GroundingNetwork(nn.Module):
         return region_features(pyramid.levels_BCHW, boxes_N4, image_N, level_N, pyramid.strides_px)
 
     def refine(
-        self, pyramid: Pyramid, text_PD: Tensor, image_N: Tensor, phrase_N: Tensor, found: Proposals
+        self,
+        pyramid: Pyramid,
+        text_PD: Tensor,
+        image_N: Tensor,
+        phrase_N: Tensor,
+        found: Proposals,
+        apart_QQ: Tensor | None = None,
     ) -> list[Refined]:
-        """Runs the query decoder over proposals; one `Refined` per layer."""
+        """Runs the query decoder over proposals; one `Refined` per layer. For `apart_QQ` see `QueryDecoder`."""
         pairs, queries = found.logits_NQ.shape
         sampled = self.regions(
             pyramid, found.boxes_NQ4.flatten(0, 1), image_N.repeat_interleave(queries), found.level_NQ.flatten()
@@ -134,7 +140,14 @@ class GroundingNetwork(nn.Module):
         regions = self.region(sampled.flatten(1)).unflatten(0, (pairs, queries))
         size_px = float(max(pyramid.levels_BCHW[0].shape[2:]) * pyramid.strides_px[0])
         outputs: list[Refined] = self.decoder(
-            pyramid, image_N, text_PD[phrase_N], found.boxes_NQ4, regions, found.logits_NQ, size_px
+            pyramid,
+            image_N,
+            text_PD[phrase_N],
+            found.boxes_NQ4,
+            regions,
+            found.logits_NQ,
+            size_px,
+            apart_QQ=apart_QQ,
         )
         return outputs
 

@@ -43,12 +43,15 @@ class LossWeights(StrictConfig):
     query_score: float = 1.0
     query_giou: float = 2.0
     query_l1: float = 5.0
+    denoising_giou: float = 2.0
+    denoising_l1: float = 5.0
     words: float = 1.0
     restoration: float = 1.0
 
 
 Terms = dict[str, tuple[Tensor, Tensor]]
 """Name of a loss to its sum, with a graph, and its count, at least 0."""
+QUERY_LOSSES = ("query_score", "query_giou", "query_l1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ def query_losses(layers: list[Refined], batch: Batch, pairs: Pairs, size_px: flo
                 l1 = l1 + (boxes_Q4[query] - truth_G4[which]).abs().sum() / size_px
             score = score + varifocal_loss(logits_Q, target_Q, weight_Q)
     total = torch.tensor(float(boxes * len(layers)))
-    return {"query_score": (score, total), "query_giou": (giou, total), "query_l1": (l1, total)}
+    return {name: (value, total) for name, value in zip(QUERY_LOSSES, (score, giou, l1), strict=True)}
 
 
 def word_loss(network: GroundingNetwork, batch: Batch, pyramid: Pyramid) -> Terms:

@@ -26,6 +26,7 @@ class Stage(StrictConfig):
         ema: how much of the averaged weights a step keeps, once the average is old.
         dense: whether the dense, presence and image-kind losses apply.
         queries_per_image: image-phrase pairs put to the decoder for each image; 0 leaves the decoder out.
+        denoising: noised copies of each true box that the decoder learns to put right; 0 shows none.
         words: whether the describer is taught.
         joint: whether decoder and describer send their gradients into backbone and text.
         restoration: hidden patches to be restored, instead of everything else; None hides nothing.
@@ -53,6 +54,7 @@ class Stage(StrictConfig):
     ema: float = 0.998
     dense: bool = True
     queries_per_image: int = 0
+    denoising: int = 0
     words: bool = False
     joint: bool = False
     restoration: RestorationConfig | None = None

@@ -14,13 +14,23 @@ from torch import Tensor
 
 from medground.data.questions import sample_phrase
 from medground.model.assigner import Assignment
+from medground.model.backbones.interface import Pyramid
 from medground.model.dense_head import Dense
 from medground.model.network import GroundingNetwork
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.vocabulary import Concept
 from medground.training.batch import Batch
+from medground.training.denoising import DENOISING_LOSSES, denoising_terms, shown, split, with_shown
 from medground.training.miner import Hard, mine
-from medground.training.objective import Terms, choose_pairs, dense_losses, query_losses, word_loss
+from medground.training.objective import (
+    QUERY_LOSSES,
+    Pairs,
+    Terms,
+    choose_pairs,
+    dense_losses,
+    query_losses,
+    word_loss,
+)
 from medground.training.recipe import Recipe, Stage
 from medground.training.restoration import RestorationHead, hide, restoration_loss
 
@@ -50,11 +60,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a step stands: index of the stage, step in it, and the positions in the global batch of this process."""
+    """Where a step stands.
+
+    Attributes:
+        stage: index of the stage.
+        step: in the stage.
+        positions: of this process's images in the global batch.
+        images: in the global batch.
+    """
 
     stage: int
     step: int
     positions: range
+    images: int
 
 
 class StepLosses:
@@ -80,6 +98,9 @@ class StepLosses:
     def __call__(self, stage: Stage, place: Place, batch: Batch, numbers: Sequence[int]) -> Outcome:
         """The losses of the images of this process.
 
+        Which losses there are, and which levels they send gradients into, follows from the stage alone: processes meet
+        in the norms and where counts are added, so all of them must come by the same places, with or without boxes.
+
         Args:
             stage: what is taught.
             place: where in the training this is.
@@ -99,7 +120,7 @@ class StepLosses:
         rows = None
         if stage.dense:
             terms, learned = dense_losses(network, batch, pyramid, dense, text_CD)
-            rows = prototype_rows(dense, batch, learned) if stage.prototypes else None
+            rows = prototype_rows(dense, batch, learned, place.images) if stage.prototypes else None
         mistakes: list[Hard] = []
         if stage.miner.every:
             mistakes = mine(dense, batch, numbers, self.confusable, stage.miner, mirrored_domains=TWO_SIDED)
@@ -107,14 +128,32 @@ class StepLosses:
         if stage.queries_per_image:
             base = int(rng.integers(2**31))
             pairs = choose_pairs(batch, stage.queries_per_image, [base + position for position in place.positions])
-            if len(pairs.image_N):
-                size_px = float(batch.images_B1HW.shape[-1])
-                found = network.start_from(dense, pairs.image_N, pairs.phrase_N, size_px)
-                layers = network.refine(seen, asked_CD, pairs.image_N, pairs.phrase_N, found)
-                terms |= query_losses(layers, batch, pairs, size_px)
+            terms |= self._queries(stage, batch, pairs, dense, seen, asked_CD, base)
         if stage.words:
             terms |= word_loss(network, batch, seen)
+        if stage.dense or stage.joint:
+            name, (value, count) = next(iter(terms.items()))
+            terms[name] = value + _nothing(pyramid), count
         return Outcome(terms, mistakes, rows)
+
+    def _queries(
+        self, stage: Stage, batch: Batch, pairs: Pairs, dense: Dense, seen: Pyramid, asked_CD: Tensor, seed: int
+    ) -> Terms:
+        names = QUERY_LOSSES + (DENOISING_LOSSES if stage.denoising else ())
+        if not len(pairs.image_N):
+            return {name: (torch.zeros(()), torch.zeros(())) for name in names}
+        size_px = float(batch.images_B1HW.shape[-1])
+        image_N, phrase_N, network = pairs.image_N, pairs.phrase_N, self.network
+        found = network.start_from(dense, image_N, phrase_N, size_px)
+        if not stage.denoising:
+            return query_losses(network.refine(seen, asked_CD, image_N, phrase_N, found), batch, pairs, size_px)
+        queries = found.logits_NQ.shape[1]
+        places = list(zip(image_N.tolist(), phrase_N.tolist(), strict=True))
+        truth = [batch.boxes[image][batch.concepts[image] == phrase] for image, phrase in places]
+        added = shown(truth, stage.denoising, [seed + 101 * phrase for _, phrase in places])
+        together, apart_QQ = with_shown(found, added, network.backbone.strides_px)
+        own, mended = split(network.refine(seen, asked_CD, image_N, phrase_N, together, apart_QQ), queries)
+        return query_losses(own, batch, pairs, size_px) | denoising_terms(mended, added, truth, size_px)
 
     def _restoration(self, restorer: RestorationHead, place: Place, batch: Batch) -> tuple[Tensor, Tensor]:
         parts = []
@@ -128,9 +167,22 @@ class StepLosses:
         return restoration_loss(restorer, pyramid.levels_BCHW, pyramid.strides_px, batch.images_B1HW, hidden_BHW)
 
 
+def _nothing(pyramid: Pyramid) -> Tensor:
+    """0, with a graph through every level."""
+    return torch.stack([features.sum() for features in (*pyramid.levels_BCHW, pyramid.image_BC)]).sum() * 0.0
+
+
 @torch.no_grad()
-def prototype_rows(dense: Dense, batch: Batch, learned: Sequence[Assignment]) -> Rows:
-    """Embeddings of locations that learned a box, weighted by quality, and of the best-scored locations on nothing."""
+def prototype_rows(dense: Dense, batch: Batch, learned: Sequence[Assignment], images: int | None = None) -> Rows:
+    """Embeddings of locations that learned a box, weighted by quality, and of the best-scored locations on nothing.
+
+    Args:
+        dense: what the head said.
+        batch: with its truth.
+        learned: of each image, which locations learned which boxes.
+        images: that share `BACKGROUND_ROWS`, those of the other processes too; those of the batch if None.
+    """
+    each = max(1, BACKGROUND_ROWS // (images or len(learned)))
     embeddings, concepts, weights, background = [], [], [], []
     for image, found in enumerate(learned):
         sure = found.quality_N >= LEAST_QUALITY
@@ -141,7 +193,7 @@ def prototype_rows(dense: Dense, batch: Batch, learned: Sequence[Assignment]) ->
         judged_C = batch.exhaustive_BC[image]
         if bool(judged_C.any()) and len(free_A):
             score_A = dense.logits_BAP[image][free_A][:, judged_C].amax(1)
-            best = score_A.topk(min(max(1, BACKGROUND_ROWS // len(learned)), len(score_A))).indices
+            best = score_A.topk(min(each, len(score_A))).indices
             background.append(dense.embedding_BAD[image, free_A[best]])
     width = dense.embedding_BAD.shape[-1]
     return Rows(

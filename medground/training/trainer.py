@@ -120,6 +120,7 @@ class Trainer:
             UsageError: if a stage before the one asked for is not done, or there is no such stage.
         """
         saved = load_checkpoint(self.checkpoint, self.digest) if resume and self.checkpoint.exists() else None
+        self._say_unseen()
         first, done = (saved.progress.stage, saved.progress.step) if saved else (0, 0)
         last = self._last(stage, first, done)
         left = stop_after
@@ -136,6 +137,14 @@ class Trainer:
             self.network.load_learned_state(average.end())
             done = 0
         return True
+
+    def _say_unseen(self) -> None:
+        drawn = [stage.pools for stage in self.recipe.stages if stage.restoration is None]
+        pools = [pool for pool in self.pools if any(not names or pool.name in names for names in drawn)]
+        shown = {key for pool in pools for held in pool.items for key in held.concepts}
+        missing = [concept.name for concept in self.concepts if concept.key not in shown]
+        if missing and drawn and self.around.processes.is_first:
+            self.around.note(f"no image shows {', '.join(missing)}: what that looks like cannot be learned")
 
     def _last(self, stage: int | None, first: int, done: int) -> int:
         stages = self.recipe.stages
@@ -202,9 +211,9 @@ class Trainer:
                 chosen = self.replay.draw(miner.batch, rng)
                 share = processes.share(len(chosen))
                 own = [chosen[place] for place in share]
-                yield Batch.of([dataset[number] for number in own]), own, Place(index, step, share)
+                yield Batch.of([dataset[number] for number in own]), own, Place(index, step, share, len(chosen))
             else:
-                yield drawn, [step * size + place for place in mine], Place(index, step, mine)
+                yield drawn, [step * size + place for place in mine], Place(index, step, mine, size)
 
     def _anchor(self, index: int, stage: Stage) -> Anchor:
         """Where the open weights stand before the stage, and what general data needs of them."""
@@ -287,7 +296,8 @@ class Trainer:
         judge, processes = self.around.judge, self.around.processes
         if judge is None or not stage.judge_every or (step % stage.judge_every and step != stage.steps):
             return False
-        figure = average.judged(self.network, judge)
+        # All take the figure of the first: if it differed by a rounding, one might stop and leave the others waiting.
+        figure = average.judged(self.network, lambda network: processes.gather([judge(network)])[0])
         if processes.is_first:
             self.around.log.metrics({"development/mean_ap50": figure}, offset + step)
             best = f"best {average.best_figure:.4f}"

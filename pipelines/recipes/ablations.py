@@ -80,7 +80,14 @@ def plain_detr(recipe: Recipe) -> Recipe:
     changed = _model(recipe, decoder=recipe.model.decoder.model_copy(update={"learned": True}))
 
     def through(stage: Stage) -> Stage:
-        own = {"dense": False, "prototypes": False, "queries_per_image": 2, "joint": True, "trainable": EVERYTHING}
+        own = {
+            "dense": False,
+            "prototypes": False,
+            "queries_per_image": 2,
+            "denoising": 0,
+            "joint": True,
+            "trainable": EVERYTHING,
+        }
         return stage.model_copy(update={**own, "miner": type(stage.miner)(), "ewc": 0.0})
 
     return _each_stage(changed, through)

@@ -78,6 +78,7 @@ def queries(steps: int, *, words: bool) -> Stage:
         learning_rate=5e-4,
         warmup_steps=min(50, steps // 4 + 1),
         queries_per_image=2,
+        denoising=2,
         dense=False,
         words=words,
     )

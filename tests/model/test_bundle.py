@@ -89,7 +89,7 @@ def test_a_manifest_cannot_point_outside(folder):
 
 def test_weights_of_another_shape_are_damage_not_a_crash(bundle, folder, tmp_path):
     config = json.loads((folder / "config.json").read_text())
-    config["backbone"]["channels"][4] = 56
+    config["backbone"]["channels"][3] = 56
     (folder / "config.json").write_text(json.dumps(config))
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"]["config.json"] = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()

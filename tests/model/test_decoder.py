@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from medground.model.backbones.compact import Pyramid
+from medground.model.backbones.interface import Pyramid
 from medground.model.config import DecoderConfig
 from medground.model.decoder import QueryDecoder, moved, sine_embedding
 
@@ -37,3 +37,18 @@ def test_layers_keep_shape_start_at_the_proposals_and_let_gradients_through():
     (layers[-1].logits_NQ.sum() + layers[-1].boxes_NQ4.sum()).backward()
     assert decoder.from_text.weight.grad is not None
     assert decoder.from_text.weight.grad.abs().sum() > 0
+
+
+def test_learned_queries_start_from_their_own_boxes_and_content():
+    torch.manual_seed(0)
+    decoder = QueryDecoder(32, 16, DecoderConfig(queries=5, layers=1, feedforward=32, learned=True))
+    with torch.no_grad():
+        decoder.places.zero_()
+    assert decoder.learned_boxes(100.0).tolist() == [[25.0, 25.0, 75.0, 75.0]] * 5  # sigmoid(0): centre and half a side
+    pyramid = Pyramid(tuple(torch.randn(1, 32, 64 // s, 96 // s) for s in (8, 16, 32)), torch.randn(1, 8))
+    boxes = decoder.learned_boxes(96.0)[None]
+    start = (pyramid, torch.tensor([0]), torch.randn(1, 16), boxes, torch.zeros(1, 5, 32), torch.zeros(1, 5), 96.0)
+    layer = decoder(*start)[0]
+    assert layer.logits_NQ[0].unique().numel() == 5  # equal regions: only the content tells queries apart
+    (layer.logits_NQ.sum() + layer.boxes_NQ4.sum()).backward()
+    assert decoder.content.grad.abs().sum() > 0

@@ -29,7 +29,12 @@ def test_learns_to_say_what_it_is_shown_and_stops_by_itself():
         optimizer.zero_grad()
         sequence_loss(describer(regions, targets), targets, ignore=-1).backward()
         optimizer.step()
-    assert describer.decode(regions) == said
+    decoded = describer.decode(regions)
+    assert [tuple(statement.text for statement in words) for words in decoded] == said
+    assert all(0.5 < statement.probability <= 1 for words in decoded for statement in words)
+    only = describer.decode(regions, allowed=("oval", "round"))
+    assert {statement.text for words in only for statement in words} <= {"oval", "round"}
+    assert [s.text for s in only[1]] == ["oval"]
 
 
 def test_nothing_to_describe():

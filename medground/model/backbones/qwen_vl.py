@@ -120,7 +120,7 @@ class QwenVl(Backbone):
         """The pretrained weights, unless all learn; adapters are not among them."""
         if self.mode is Mode.FULL:
             return frozenset()
-        return frozenset(n for n, _ in self.named_parameters() if n.startswith("base.") and "lora_" not in n)
+        return frozenset(n for n in self.state_dict() if n.startswith("base.") and "lora_" not in n)  # tied ones too
 
     def look(self, images_B1HW: Tensor) -> Pyramid:
         """Standardised grey images to three levels of strides `strides_px`, padded right and bottom to whole cells."""
@@ -195,10 +195,16 @@ class QwenVl(Backbone):
         return self.folder
 
     def save_pretrained(self, folder: Path) -> None:
-        """Writes the pretrained weights as they stand now, with tokenizer and image processor."""
-        self.base.save_pretrained(folder)
-        self.processor.tokenizer.save_pretrained(folder)
-        self.processor.image_processor.save_pretrained(folder)
+        """Writes the pretrained weights as they stand now, with tokenizer and image processor.
+
+        Raises:
+            OSError: if they cannot be written, e.g. on a full disk.
+        """
+        try:
+            for part in (self.base, self.processor.tokenizer, self.processor.image_processor):
+                part.save_pretrained(folder)
+        except Exception as error:  # the Rust half of tokenizers and safetensors raises nothing narrower
+            raise OSError(f"pretrained weights: {error}") from error
 
     def merge_adapters(self) -> None:
         """Adds the adapters into the pretrained weights, for faster answers; the model is then of mode `full`."""

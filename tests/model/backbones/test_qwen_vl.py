@@ -14,8 +14,8 @@ from medground.model.backbones.qwen_config import LoraSize, Mode, QwenConfig
 from medground.model.backbones.qwen_vl import load_qwen
 from medground.model.roi import region_features
 from medground.schema.errors import BundleDamagedError, BundleMissingError, UsageError
+from tests.tiny_qwen import FAMILIES
 
-FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 SMALL = QwenConfig(width=16, text_width=24, lora=LoraSize(rank=2, alpha=4))
 
 
@@ -103,7 +103,7 @@ def test_each_mode_teaches_what_it_says(family, mode, qwen_folder):
     loss = (
         loss
         + model.read(["nodule", "mass"]).sum()
-        + model.description_loss(regions(model, film(2, 1, 64, 64)), [["round", "dense"], []])
+        + model.description_loss(regions(model, film(2, 1, 64, 64)), [["round", "dense"], []])[0]
     )
     loss.backward()
     taught = {name for name, p in model.named_parameters() if p.grad is not None and float(p.grad.abs().sum()) > 0}
@@ -134,7 +134,9 @@ def test_bf16_is_finite_and_near_to_float32(family, qwen_folder):
         assert level.dtype == torch.float32
         assert float(((level - expected).abs().mean() / expected.abs().mean()).detach()) < 0.05
     assert torch.isfinite(half.read(["nodule"])).all()
-    assert torch.isfinite(half.description_loss(regions(half, film(2, 1, 64, 64)), [["round"], ["oval"]]))
+    loss, count = half.description_loss(regions(half, film(2, 1, 64, 64)), [["round"], ["oval"]])
+    assert torch.isfinite(loss)
+    assert loss.dtype == count.dtype == torch.float32
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -144,7 +146,7 @@ def test_gradient_checkpointing_changes_no_gradient(family, mode, qwen_folder):
     for checkpointing in (False, True):
         model = load(qwen_folder(family), mode, gradient_checkpointing=checkpointing).train()
         images = film(2, 1, 64, 64)
-        loss = model.description_loss(regions(model, images), [["round"], ["oval", "dense"]])
+        loss = model.description_loss(regions(model, images), [["round"], ["oval", "dense"]])[0]
         (loss + model.read(["nodule"]).sum() + model.look(images).image_BC.square().sum()).backward()
         assert model.base.model.visual.blocks[0].gradient_checkpointing is checkpointing
         gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
@@ -234,9 +236,31 @@ def test_the_processor_places_as_many_image_tokens_as_the_tower_gives(family, qw
     assert torch.isfinite(model.base(**out).logits).all()
 
 
-def test_only_one_file_brings_transformers():
-    rooms = ["interface", "compact", "qwen_config", "qwen_frame", "qwen_levels", "qwen_language", "qwen_describer"]
+@pytest.mark.parametrize("tied", [False, True])
+def test_what_is_given_is_all_of_the_base_but_the_adapters(tied, qwen_folder):
+    model = load(qwen_folder("qwen2_5_vl"), Mode.LORA)
+    if tied:  # as in the smaller models of each family: one tensor of two names, of which `parameters` tells one
+        model.base.lm_head.weight = model.base.model.language_model.embed_tokens.weight
+    learned = set(model.state_dict()) - model.given()
+    assert {"base.lm_head.weight", "base.model.visual.patch_embed.proj.weight"} <= model.given()
+    assert {name for name in learned if name.startswith("base.")} == {n for n in model.state_dict() if "lora_" in n}
+    assert {name for name in learned if not name.startswith("base.")} == {
+        name for name, _ in model.named_parameters() if not name.startswith("base.")
+    }
+    assert load(qwen_folder("qwen2_5_vl"), Mode.FULL).given() == frozenset()
+
+
+def test_the_rest_works_without_the_packages_of_the_extra():
+    rooms = ["build", "compact", "qwen_config", "qwen_frame", "qwen_levels", "qwen_language", "qwen_describer"]
     modules = ", ".join(f"medground.model.backbones.{room}" for room in rooms)
-    code = f"import sys, {modules}; print(sorted({{'transformers', 'peft', 'accelerate'}} & set(sys.modules)))"
+    code = f"""import sys
+sys.modules |= dict.fromkeys(["transformers", "peft", "accelerate", "huggingface_hub"])  # None: cannot be imported
+import {modules}
+from medground.model.config import QwenBackboneConfig
+try:
+    medground.model.backbones.build.build_backbone(QwenBackboneConfig(source="somewhere"))
+except medground.model.backbones.build.UsageError as error:
+    print(error)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert "pip install 'medground[qwen]'" in done.stdout

@@ -1,0 +1,147 @@
+"""`medground prototypes`: adds a class to a bundle from a few labelled images, and says whether it works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from medground.cli.class_examples import AddOptions, SelfCheck, concept_of, labelled_images, look, self_check
+from medground.cli.progress import image_progress, stage
+from medground.inference.understand import understand
+from medground.model.bundle import Bundle, read_bundle
+from medground.model.bundle_write import save_bundle
+from medground.model.class_example import Seen
+from medground.model.grounder import load_grounder
+from medground.model.new_class import add_class, known_classes, remove_class
+from medground.schema.errors import UsageError
+
+_FEW = 2
+
+
+def run_add(options: AddOptions) -> int:
+    """Read the images, add the class, write the new bundle, check and print.
+
+    Args:
+        options: what was asked.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        MedgroundError: nothing was written.
+    """
+    _check_absent(options.out)
+    console, stderr = Console(), Console(stderr=True)
+    grounder = load_grounder(options.bundle, options.device)
+    bundle = grounder.bundle
+    concept = concept_of(options, bundle.vocabulary)
+    with stage(stderr, "reading the labels"):
+        records = labelled_images(options, concept, bundle.vocabulary)
+    with image_progress(stderr) as progress:
+        seen = look(bundle, records, concept.key, progress)
+    known = {one.concept.key: one for one in known_classes(bundle)}.get(concept.key)
+    grown = add_class(bundle, concept, seen)
+    with image_progress(stderr) as progress:
+        check = self_check(bundle, concept, records, seen, progress)
+    save_bundle(grown, options.out)
+    if known is not None:
+        origin = "was added before" if known.added else "comes from training; its words keep most of its score"
+        _say(console, f"{concept.key} {origin}: {len(records)} images join the {known.images} behind its prototypes")
+    _print_added(grown, concept.key, seen, console)
+    _print_check(check, bundle.scope.default_min_score, console)
+    _warn(grown, concept.key, seen, stderr)
+    _say(console, f"written to {options.out}")
+    return 0
+
+
+def run_list(folder: Path) -> int:
+    """Print the classes of a bundle that have prototypes.
+
+    Returns:
+        Exit code 0.
+    """
+    bundle = read_bundle(folder)
+    table = Table("class", "name", "origin", "images", "prototypes", "share of score")
+    for known in known_classes(bundle):
+        origin = "added" if known.added else "trained"
+        counts = (str(known.images), str(known.prototypes), f"{known.share:.2f}")
+        table.add_row(escape(known.concept.key), escape(known.concept.name), origin, *counts)
+    console = Console()
+    if table.row_count:
+        console.print(table)
+    else:
+        _say(console, f"the bundle {bundle.info.name} {bundle.info.version} keeps no prototypes")
+    return 0
+
+
+def run_remove(folder: Path, key: str, out: Path) -> int:
+    """Write a bundle without an added class.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        UsageError: the class was not added, or `out` is there already.
+    """
+    _check_absent(out)
+    save_bundle(remove_class(read_bundle(folder), key), out)
+    _say(Console(), f"{key} removed; written to {out}")
+    return 0
+
+
+def _check_absent(out: Path) -> None:
+    if out.exists():
+        raise UsageError(f"--out {out} is there already; give a folder that is not, so that no bundle is lost")
+
+
+def _print_added(bundle: Bundle, key: str, seen: Sequence[Seen], console: Console) -> None:
+    known = next(known for known in known_classes(bundle) if known.concept.key == key)
+    kinds = ", ".join(sorted({one.domain.value for one in seen}))
+    rows = sum(len(one.embeddings_ND) for one in seen)
+    _say(
+        console,
+        f"{key} ({known.concept.name}): {len(seen)} images ({kinds}), {sum(one.boxes for one in seen)} boxes, "
+        f"{rows} locations, {known.prototypes} prototypes with {known.share:.0%} of its score",
+    )
+
+
+def _print_check(check: SelfCheck | None, min_score: float, console: Console) -> None:
+    if check is None:
+        _say(console, "no self-check: it leaves one patient out at a time, and all images are of one")
+        return
+    _say(
+        console,
+        f"self-check, each patient left out once: {check.found} of {check.boxes} boxes found and {check.false} false "
+        f"ones at score {min_score:g}; AP50 {check.ap50:.2f}",
+    )
+
+
+def _warn(bundle: Bundle, key: str, seen: Sequence[Seen], stderr: Console) -> None:
+    """What a user should know before trusting the class."""
+    warnings = []
+    if len(seen) < _FEW:
+        warnings.append("one image says little about a class: give five or more")
+    elsewhere = sum(one.taken_for != one.domain for one in seen)
+    if elsewhere:
+        warnings.append(
+            f"the bundle takes {elsewhere} of {len(seen)} images for another kind than their labels say; on such "
+            "images the class is not looked for"
+        )
+    missed = [
+        word
+        for words in bundle.vocabulary[key].names.values()
+        for word in words
+        if key not in understand(f"find {word}", bundle.vocabulary).understood.concepts
+    ]
+    if missed:
+        warnings.append(f"questions do not take {', '.join(missed)} for {key}: other words in it have a meaning")
+    for warning in warnings:
+        stderr.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _say(console: Console, words: str) -> None:
+    console.print(words, markup=False, highlight=False, soft_wrap=True)

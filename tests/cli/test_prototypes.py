@@ -1,0 +1,129 @@
+"""Whole runs of `medground prototypes` over drawn films, labelled as COCO."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from medground.cli.main import create_app
+from medground.data.columnar import write_data_set
+from medground.data.importers import ImportOptions, by_name
+from medground.inference.understand import understand
+from medground.model.bundle import read_bundle, shipped_bundle_path
+from medground.model.bundle_write import save_bundle
+from tests.model.shapes import NEW, drawn_picture, trained_bundle
+
+
+def run(*words: object) -> tuple[int, str]:
+    result = CliRunner().invoke(create_app(), ["prototypes", *map(str, words)], env={"COLUMNS": "200"})
+    return result.exit_code, result.output
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("old") / "bundle"
+    save_bundle(trained_bundle(), folder)
+    return folder
+
+
+def labelled(folder: Path, count: int, *, label: str = "dark spot") -> Path:
+    """A COCO folder of films with one disc each."""
+    folder.mkdir(parents=True)
+    images, annotations = [], []
+    for number in range(count):
+        picture, (box,) = drawn_picture(3000 + number, NEW)
+        Image.fromarray((picture * 255).astype("uint8")).save(folder / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 64})
+        x1, y1, x2, y2 = map(float, box)
+        annotations.append({"id": number, "image_id": number, "category_id": 1, "bbox": [x1, y1, x2 - x1, y2 - y1]})
+    table = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": label}]}
+    (folder / "labels.json").write_text(json.dumps(table))
+    return folder
+
+
+def words(bundle: Path, images: Path, out: Path) -> tuple[object, ...]:
+    names = ("--name", "dark spot", "--name-zh", "暗斑", "--synonym", "murk", "--synonym", "墨点")
+    return ("add", "--bundle", bundle, "--images", images, "--concept", "dark_spot", "--out", out, *names)
+
+
+def test_a_class_is_added_listed_and_removed(old: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in old.iterdir()}
+    out = tmp_path / "new"
+    code, text = run(*words(old, labelled(tmp_path / "films", 4), out), "--domain", "chest-radiograph")
+    assert code == 0, text
+    assert "dark_spot (dark spot): 4 images (chest radiograph), 4 boxes" in text
+    assert "100% of its score" in text
+    assert "self-check, each patient left out once: " in text
+    assert "of 4 boxes found" in text
+    assert {path.name: path.read_bytes() for path in old.iterdir()} == before
+    new = read_bundle(out)
+    assert new.network.config.classes[-1] == "dark_spot"
+    assert new.vocabulary["dark_spot"].names == {"en": ("dark spot", "murk"), "zh": ("暗斑", "墨点")}
+    assert new.info.version == "1+dark_spot"
+    for question in ("find the dark spot", "any murk?", "有没有暗斑", "有墨点吗"):
+        assert understand(question, new.vocabulary).understood.concepts == ("dark_spot",), question
+    code, text = run("list", "--bundle", out)
+    assert code == 0
+    row = next(line for line in text.splitlines() if "dark_spot" in line)
+    assert [cell.strip() for cell in row.strip("│ ").split("│")] == [
+        "dark_spot",
+        "dark spot",
+        "added",
+        "4",
+        "2",
+        "1.00",
+    ]
+    code, text = run("remove", "--bundle", out, "--concept", "dark_spot", "--out", tmp_path / "back")
+    assert code == 0, text
+    for name in ("config.json", "vocabulary.json", "scope.json", "calibration.json", "training_summary.json"):
+        assert (tmp_path / "back" / name).read_bytes() == before[name], name
+    back = read_bundle(tmp_path / "back").network.state_dict()
+    for name, value in read_bundle(old).network.state_dict().items():
+        assert torch.equal(value, back[name]), name
+
+
+def test_a_data_set_and_a_class_from_training(old: Path, tmp_path: Path) -> None:
+    films = labelled(tmp_path / "films", 1, label="nodule")
+    records = by_name("coco")(films, ImportOptions()).records
+    write_data_set(tmp_path / "set", records, name="films", vocabulary=trained_bundle().vocabulary)
+    code, text = run(
+        "add", "--bundle", old, "--images", tmp_path / "set", "--concept", "nodule", "--out", tmp_path / "n"
+    )
+    assert code == 0, text
+    assert "nodule comes from training; its words keep most of its score: 1 images join the 36" in text
+    assert "no self-check" in text
+    assert "warning: one image says little about a class" in text
+    new = read_bundle(tmp_path / "n")
+    assert new.network.prototypes.images_C.tolist() == [37, *trained_bundle().network.prototypes.images_C.tolist()[1:]]
+    assert not new.network.prototypes.added_C.any()
+
+
+def test_what_cannot_be_added_is_said(old: Path, tmp_path: Path) -> None:
+    films, out = labelled(tmp_path / "films", 2), tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    asked = words(old, films, out)
+    swapped = {
+        "is no key": [("dark_spot", "Dark Spot")],
+        "none of 2 images": [("dark_spot", "stain"), ("dark spot", "stain")],
+        "is no data set": [(films, tmp_path / "empty")],
+        "leave its names and code out": [("dark_spot", "hernia")],
+        "names both": [("murk", "lung nodule")],
+        "is there already": [(out, films)],
+    }
+    for message, pairs in swapped.items():
+        changed = [next((new for was, new in pairs if word == was), word) for word in asked]
+        code, text = run(*changed)
+        assert code == 2, (message, text)
+        assert message in text, text
+    code, text = run(*words(shipped_bundle_path(), films, out))
+    assert code == 2
+    assert "keeps no statistics of its embeddings" in text
+    code, text = run("remove", "--bundle", old, "--concept", "nodule", "--out", out)
+    assert code == 2
+    assert "comes from training and cannot be taken out" in text
+    assert not out.exists()
