@@ -49,8 +49,8 @@ def run_add(options: AddOptions) -> int:
         check = self_check(bundle, concept, records, seen, progress)
     save_bundle(grown, options.out)
     if known is not None:
-        origin = "was added before" if known.added else "comes from training; its words keep most of its score"
-        _say(console, f"{concept.key} {origin}: {len(records)} images join the {known.images} behind its prototypes")
+        origin = "was added before" if known.added else "comes from training and keeps the words it learned"
+        _say(console, f"{concept.key} {origin}; images behind its prototypes: {known.images} + {len(records)}")
     _print_added(grown, concept.key, seen, console)
     _print_check(check, bundle.scope.default_min_score, console)
     _warn(grown, concept.key, seen, stderr)

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, float16
 
 from medground.model.backbones.build import build_backbone
 from medground.model.bundle_upgrade import FORMAT, upgraded_config, upgraded_weights
@@ -90,15 +90,14 @@ def read_bundle(folder: Path | None = None, *, base: str | Path | None = None) -
     manifest = parse(Manifest, path / "manifest.json")
     _check_files(manifest, path)
     try:
-        tensors = {
-            n: v.float() if v.is_floating_point() else v for n, v in load_file(path / "weights.safetensors").items()
-        }
+        stored = load_file(path / "weights.safetensors")
+        tensors = {name: v.float() if v.dtype == float16 else v for name, v in stored.items()}
         config = ModelConfig.model_validate(
             upgraded_config(json.loads((path / "config.json").read_bytes()), manifest.format)
         )
         network = _network(config, path, base)
-        stored = upgraded_weights(_strip(tensors, "network."), manifest.format)
-        network.load_learned_state({**_not_stored(network, manifest.format), **stored})
+        weights = upgraded_weights(_strip(tensors, "network."), manifest.format)
+        network.load_learned_state({**_not_stored(network, manifest.format), **weights})
         familiarity = Familiarity(**_strip(tensors, "familiarity."))
         summary = json.loads((path / "training_summary.json").read_text(encoding="utf-8"))
     except (SafetensorError, RuntimeError, TypeError, ValueError, OSError) as error:

@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 from medground.cli.main import create_app
 from medground.data.columnar import write_data_set
 from medground.data.importers import ImportOptions, by_name
+from medground.evaluation.overlap import iou_matrix
 from medground.inference.understand import understand
 from medground.model.bundle import read_bundle, shipped_bundle_path
 from medground.model.bundle_write import save_bundle
+from medground.schema.result import GroundingResult, Verdict
 from tests.model.shapes import NEW, drawn_picture, trained_bundle
 
 
@@ -87,6 +89,24 @@ def test_a_class_is_added_listed_and_removed(old: Path, tmp_path: Path) -> None:
         assert torch.equal(value, back[name]), name
 
 
+def test_a_question_by_the_new_name_is_answered_with_a_box(old: Path, tmp_path: Path) -> None:
+    out, films = tmp_path / "new", labelled(tmp_path / "films", 8)
+    assert run(*words(old, films, out))[0] == 0
+    picture, (_, spot) = drawn_picture(1000, f"s{NEW}")
+    Image.fromarray((picture * 255).astype("uint8")).save(tmp_path / "film.png")
+    verdicts = {}
+    for bundle in (old, out):
+        line = ("ground", tmp_path / "film.png", "--bundle", bundle, "--query", "find the dark spot", "--json")
+        done = CliRunner().invoke(create_app(), [str(word) for word in line])
+        assert done.exit_code == 0, done.output
+        (answer,) = GroundingResult.model_validate_json(done.stdout).studies[0].answers
+        verdicts[bundle.name] = answer.verdict
+    assert verdicts == {"bundle": Verdict.UNSUPPORTED, "new": Verdict.FOUND}
+    best = answer.findings[0]
+    assert best.concept.name == "dark spot"
+    assert iou_matrix([best.box_xyxy_px], [spot])[0, 0] > 0.5
+
+
 def test_a_data_set_and_a_class_from_training(old: Path, tmp_path: Path) -> None:
     films = labelled(tmp_path / "films", 1, label="nodule")
     records = by_name("coco")(films, ImportOptions()).records
@@ -95,7 +115,7 @@ def test_a_data_set_and_a_class_from_training(old: Path, tmp_path: Path) -> None
         "add", "--bundle", old, "--images", tmp_path / "set", "--concept", "nodule", "--out", tmp_path / "n"
     )
     assert code == 0, text
-    assert "nodule comes from training; its words keep most of its score: 1 images join the 36" in text
+    assert "nodule comes from training and keeps the words it learned; images behind its prototypes: 36 + 1" in text
     assert "no self-check" in text
     assert "warning: one image says little about a class" in text
     new = read_bundle(tmp_path / "n")

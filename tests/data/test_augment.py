@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, turn
+from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, tiled, turn
 
 
 def picture_with_box() -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,3 +53,26 @@ def test_intensity_stays_in_range_and_in_order():
         out = change_intensity(image, np.random.default_rng(seed))
         assert -3 <= float(out.min()) <= float(out.max()) <= 3
         assert float(out[-16:].mean()) > float(out[:16].mean())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_four_images_in_one_keep_their_boxes_on_what_they_mark(seed):
+    sizes = [(120, 160), (100, 100), (160, 90), (60, 140)]
+    images, boxes = [], []
+    for rows, columns in sizes:
+        image = torch.full((rows, columns), -2.0)
+        image[10:40, 20:50] = 2.0
+        images.append(image)
+        boxes.append(torch.tensor([[20.0, 10, 50, 40]]))
+    square, placed = tiled(images, boxes, np.random.default_rng(seed))
+    assert square.shape == (240, 240)  # half as long again as the longest side
+    for own in placed:
+        x1, y1, x2, y2 = own[0].tolist()
+        assert 0 <= x1 < x2 <= 240
+        assert 0 <= y1 < y2 <= 240
+        inside = square[round(y1) + 1 : round(y2) - 1, round(x1) + 1 : round(x2) - 1]
+        assert float(inside.min()) > 0  # bright all over
+    bright = (square > 0).sum()
+    assert float(bright) == pytest.approx(
+        sum(float((b[0, 2] - b[0, 0]) * (b[0, 3] - b[0, 1])) for b in placed), rel=0.1
+    )

@@ -48,3 +48,17 @@ def test_rare_findings_are_drawn_more_often():
     weights = inverse_root_weights(items)
     assert weights == (1.0,) * 9 + (3.0,) + (1.0,)
     assert inverse_root_weights([held(())] * 2) == (1.0, 1.0)
+
+
+def test_a_mosaic_is_exhaustive_for_what_all_four_are_and_keeps_every_box_of_one_kind_of_image():
+    other = Held(
+        np.full((64, 64), 100, np.uint8), np.zeros((0, 4), np.float32), (), frozenset({"nodule", "mass"}), 0, (), True
+    )
+    pools = [Pool("a", 1.0, (held(("nodule",)), other), (1.0, 1.0))]
+    config = AugmentConfig(size_px=96, scale=(0.99, 1.01), aspect=0.0, mosaic=1.0)
+    samples = [MixedDataset(pools, CONCEPTS, config, seed=1, length=50)[n] for n in range(50)]
+    counts = {len(sample.boxes_G4) for sample in samples}
+    assert max(counts) == 4  # the square is as large as the view: each of four nodules stays in it
+    for sample in samples:
+        if len(sample.boxes_G4):
+            assert sample.exhaustive_C.tolist() == [True, False]  # the labelled one is not exhaustive for masses

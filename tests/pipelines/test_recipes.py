@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from medground.data.vocabulary import load_vocabulary
+from medground.model.network import count_parameters
+from medground.schema.errors import UsageError
+from medground.training.opening import open_parameters
+from pipelines.recipes import RECIPES, recipe
+from pipelines.recipes.ablations import CHANGES, ablation
+from pipelines.recipes.chest import ARMS
+from pipelines.train import new_network
+
+POOLS = {"phantom", "slices", "chest", "limb", "blood", "unlabelled", "other"}
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_names_real_concepts_pools_and_parameters(name):
+    chosen, vocabulary = recipe(name), load_vocabulary()
+    assert chosen.name == name
+    assert chosen.model.classes == chosen.concepts
+    assert all(vocabulary[concept].key == concept for concept in chosen.concepts)
+    names = [stage.name for stage in chosen.stages]
+    assert len(set(names)) == len(names)
+    torch.manual_seed(0)
+    network = new_network(chosen, vocabulary)
+    assert count_parameters(network) <= 12e6
+    for stage in chosen.stages:
+        assert set(stage.pools) <= POOLS
+        opened = open_parameters(network, (), stage)
+        assert sum(len(group["params"]) for group in opened.param_groups) > 0
+        for prefix in stage.trainable:
+            assert any(key.startswith(prefix) for key, _ in network.named_parameters()), prefix
+
+
+def test_every_ablation_has_the_budget_of_the_base():
+    base = ablation("base")
+    for change in CHANGES:
+        made = ablation(change)
+        assert sum(stage.steps for stage in made.stages) == sum(stage.steps for stage in base.stages), change
+        assert change == "base" or made.model_dump(exclude={"name"}) != base.model_dump(exclude={"name"}), change
+
+
+def test_arms_see_equally_many_labelled_batches():
+    labelled = {
+        name: sum(stage.steps for stage in make().stages if stage.restoration is None) for name, make in ARMS.items()
+    }
+    assert len(set(labelled.values())) == 1
+
+
+def test_an_unknown_recipe_is_refused_with_the_known_ones():
+    with pytest.raises(UsageError, match="choose one of shipped"):
+        recipe("nonsense")

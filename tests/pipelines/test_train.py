@@ -1,0 +1,36 @@
+"""The whole job at its smallest: no real data, a few steps of each stage, a bundle that answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from medground.model.bundle import read_bundle
+from medground.tracking.store import open_store
+from pipelines.train import main
+
+
+@pytest.mark.slow
+def test_a_training_stopped_between_stages_goes_on_to_its_bundle_and_its_runs(tmp_path):
+    common = ["--recipe", "tiny", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "work")]
+    common += ["--mlruns", str(tmp_path / "mlruns"), "--threads", "1"]
+    assert main([*common, "--stage", "1"]) == 0
+    assert not (tmp_path / "work" / "bundle").exists()
+    assert main(common) == 2  # there is a checkpoint: --resume is to be said
+    assert main([*common, "--resume"]) == 0
+    bundle = read_bundle(tmp_path / "work" / "bundle")
+    assert bundle.info.name == "medground-tiny"
+    assert bundle.network.prototypes.images_C.sum() > 0
+    summary = json.loads((tmp_path / "work" / "training_summary.json").read_text())
+    assert set(summary["pools"]) >= {"phantom", "slices", "other"}
+    client, experiment = open_store(tmp_path / "mlruns", "medground")
+    names = {run.info.run_name for run in client.search_runs([experiment])}
+    assert {"tiny", "stage dense", "stage queries"} <= names
+    assert client.get_model_version_by_alias("medground-tiny", "newest").tags["manifest_sha256"] == bundle.info.sha256
+
+
+def test_a_stage_that_does_not_exist_is_refused(tmp_path, capsys):
+    common = ["--recipe", "tiny", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "work")]
+    assert main([*common, "--mlruns", str(tmp_path / "mlruns"), "--stage", "9"]) == 2
+    assert "has stages 1 to 2" in capsys.readouterr().err
