@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from medground.data.pixels import displayed
 from medground.data.questions import sample_phrase
 from medground.data.splits import DEV, VALID
 from medground.imaging.preprocess import prepare
@@ -132,7 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_scene(measure(grounder, records, system=system, data=data), stem)
         if args.train:
             with open_run(args.mlruns, EXPERIMENT, args.train.name, notes=args.train / RUN_NOTES, say=say) as run:
-                log_scene(run, stem.name, stem.with_name(stem.name + ENDING))
+                shown = {record.record_id: record for record in records}
+                log_scene(run, stem.name, stem.with_suffix(ENDING), pixels=lambda name: displayed(shown[name]))
     except MedgroundError as error:
         say(f"error: {error}")
         return error.exit_code

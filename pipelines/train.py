@@ -22,6 +22,7 @@ from medground.data.dataset import Pool
 from medground.data.questions import phrases
 from medground.data.vocabulary import load_vocabulary
 from medground.model.backbones.build import build_backbone
+from medground.model.backbones.qwen_config import Mode
 from medground.model.bundle import Bundle
 from medground.model.bundle_write import round_as_stored, save_bundle
 from medground.model.config import CompactConfig
@@ -35,7 +36,7 @@ from medground.training.processes import Processes
 from medground.training.recipe import Recipe
 from medground.training.trainer import Surroundings, Trainer, recipe_digest
 from pipelines.fit import development_figures, development_images, development_judge, fit_bundle
-from pipelines.recipes import RECIPES, recipe
+from pipelines.recipes import QWEN, RECIPES, recipe
 from pipelines.sources import BLOOD, CHEST, LIMB, Sources, default_data, load_sources, say, training_pools
 
 HOME = Path(__file__).resolve().parents[1] / "mlruns"
@@ -46,10 +47,24 @@ RUN_NOTES = "mlflow_runs.json"  # in the work folder: ids of the run and its chi
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parse = argparse.ArgumentParser(prog="python -m pipelines train", description=__doc__)
-    parse.add_argument("--recipe", default="shipped", choices=sorted(RECIPES), help="what to train (default: shipped)")
+    parse.add_argument(
+        "--recipe",
+        default="shipped",
+        choices=[*RECIPES, *QWEN],
+        metavar="NAME",
+        help=f"what to train (default: shipped): {', '.join([*RECIPES, *QWEN])}",
+    )
     parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
     parse.add_argument("--out", type=Path, help="work folder (default: out/train/RECIPE)")
     parse.add_argument("--bundle", type=Path, help="where the bundle goes (default: OUT/bundle)")
+    parse.add_argument("--base", help="recipes qwen, tiny-qwen: folder or hub id of the Qwen-VL model")
+    parse.add_argument(
+        "--mode",
+        type=Mode,
+        choices=list(Mode),
+        default=Mode.LORA,
+        help="what of the Qwen-VL model learns (default: lora)",
+    )
     parse.add_argument("--fold", type=int, choices=range(5), help="chest films: hold this fifth of the patients out")
     parse.add_argument("--stage", type=int, metavar="N", help="stop where stage N ends (1 is the first)")
     parse.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda"], help="where to train (default: cpu)")
@@ -70,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; see `parser`."""
     args = parser().parse_args(argv)
     torch.set_num_threads(args.threads)
-    chosen = recipe(args.recipe)
+    chosen = recipe(args.recipe, base=args.base, mode=args.mode)
     label = chosen.name if args.fold is None else f"{chosen.name}-fold{args.fold}"
     out: Path = args.out or Path("out") / "train" / label
     if not (args.resume or args.calibrate_only) and (out / "checkpoint.safetensors").exists():
