@@ -47,12 +47,13 @@ RUN_NOTES = "mlflow_runs.json"  # in the work folder: ids of the run and its chi
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parse = argparse.ArgumentParser(prog="python -m pipelines train", description=__doc__)
+    names = [*RECIPES, *QWEN]
     parse.add_argument(
         "--recipe",
         default="shipped",
-        choices=[*RECIPES, *QWEN],
+        choices=names,
         metavar="NAME",
-        help=f"what to train (default: shipped): {', '.join([*RECIPES, *QWEN])}",
+        help=f"one of {', '.join(names)} (default: shipped)",
     )
     parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
     parse.add_argument("--out", type=Path, help="work folder (default: out/train/RECIPE)")
@@ -63,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         type=Mode,
         choices=list(Mode),
         default=Mode.LORA,
-        help="what of the Qwen-VL model learns (default: lora)",
+        help="what of that model learns (default: lora)",
     )
     parse.add_argument("--fold", type=int, choices=range(5), help="chest films: hold this fifth of the patients out")
     parse.add_argument("--stage", type=int, metavar="N", help="stop where stage N ends (1 is the first)")
@@ -85,14 +86,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; see `parser`."""
     args = parser().parse_args(argv)
     torch.set_num_threads(args.threads)
-    chosen = recipe(args.recipe, base=args.base, mode=args.mode)
-    label = chosen.name if args.fold is None else f"{chosen.name}-fold{args.fold}"
-    out: Path = args.out or Path("out") / "train" / label
-    if not (args.resume or args.calibrate_only) and (out / "checkpoint.safetensors").exists():
-        say(f"{out} holds an unfinished or finished run: give --resume to go on with it, or another --out")
-        return 2
-    out.mkdir(parents=True, exist_ok=True)
     try:
+        chosen = recipe(args.recipe, base=args.base, mode=args.mode)
+        label = chosen.name if args.fold is None else f"{chosen.name}-fold{args.fold}"
+        out: Path = args.out or Path("out") / "train" / label
+        if not (args.resume or args.calibrate_only) and (out / "checkpoint.safetensors").exists():
+            say(f"{out} holds an unfinished or finished run: give --resume to go on with it, or another --out")
+            return 2
+        out.mkdir(parents=True, exist_ok=True)
         processes = Processes.start(device=args.device, precision=args.precision) if together(args) else SINGLE
         with _run(args, label, out, processes) as run:
             return _train(args, chosen, out, run, processes)

@@ -52,3 +52,11 @@ def test_arms_see_equally_many_labelled_batches():
 def test_an_unknown_recipe_is_refused_with_the_known_ones():
     with pytest.raises(UsageError, match="choose one of shipped"):
         recipe("nonsense")
+
+
+def test_a_recipe_around_pretrained_weights_asks_for_them():
+    with pytest.raises(UsageError, match="give its folder with --base"):
+        recipe("qwen")
+    made = recipe("qwen", base="some/model")
+    assert made.model.backbone.source == "some/model"
+    assert [stage.name for stage in made.stages] == ["align", "joint", "hard"]
