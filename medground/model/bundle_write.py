@@ -91,7 +91,8 @@ def _config(network: GroundingNetwork, partial: Path) -> ModelConfig:
         weights, mode = partial / BASE, Mode.FULL  # merged adapters, too, are weights that learned
         network.backbone.save_pretrained(weights)
     digest = folder_digest(weights) if weights else ""
-    name = Path(backbone.source).name
+    source = Path(backbone.source)
+    name = source.name if source.is_dir() else backbone.source  # a hub id is whole, a folder is somebody's own
     named = backbone.model_copy(update={"source": name, "mode": mode, "base_sha256": digest})
     return network.config.model_copy(update={"backbone": named})
 

@@ -6,6 +6,7 @@ Legend: B images, P phrases, A locations, Q queries, D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,8 +103,12 @@ class Grounder:
             top_k: appearance words are decoded for so many of them.
             min_score: boxes below this calibrated score are left out.
         """
-        with self.device:
+        with self._on_device():
             return [self._read_one(image, phrases, max_boxes, top_k, min_score) for image in images]
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        """New tensors on the device; on a CPU they are anyway, and asking would slow every operation down."""
+        return nullcontext() if self.device.type == "cpu" else self.device
 
     def _read_one(
         self, image: ModelImage, phrases: Sequence[Phrase], max_boxes: int, top_k: int, min_score: float
@@ -132,7 +137,7 @@ class Grounder:
         self, image: ModelImage, phrases: Sequence[Phrase], *, max_boxes: int = 300
     ) -> tuple[list[RawReading], Tensor]:
         """Uncalibrated readings and the image vector: what calibration and familiarity are fitted on."""
-        with self.device:
+        with self._on_device():
             pyramid, text_PD, dense = self._look(image, phrases)
             raws = self._raw(image, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
             return raws, pyramid.image_BC[0].cpu()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medground.model.network import GroundingNetwork
+from medground.schema.errors import UsageError
 from medground.training.recipe import Stage
 
 TEXT = ("backbone.text.", "backbone.phrases.")
@@ -26,12 +27,20 @@ def open_parameters(network: GroundingNetwork, extra: Iterable[nn.Parameter], st
 
     Returns:
         An optimiser over the open parameters; each group has its peak rate under `peak`.
+
+    Raises:
+        UsageError: if an open parameter is of half precision.
     """
     given = {f"backbone.{name}" for name in network.backbone.given()}
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         parameter.grad = None  # of the stage before: it would count in the clipped norm
         parameter.requires_grad_(name.startswith(stage.trainable) and name not in given)
+        if parameter.requires_grad and parameter.dtype in (torch.bfloat16, torch.float16):
+            raise UsageError(
+                f"{name} would learn in {parameter.dtype}, where small steps are lost; load the backbone with "
+                "bfloat16=false and train with --precision bf16"
+            )
         if parameter.requires_grad:
             groups.setdefault((name.startswith(TEXT), parameter.ndim > 1), []).append(parameter)
     for parameter in extra:

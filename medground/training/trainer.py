@@ -129,7 +129,7 @@ class Trainer:
             optimizer, average = self._begin(index, current, saved)
             saved = None
             end = current.steps if left is None else min(current.steps, done + left)
-            with self.around.processes.device:
+            with self.around.processes.on_device():
                 ended = self._run_stage(index, optimizer, average, done, end)
             if not ended:
                 return False
@@ -226,7 +226,7 @@ class Trainer:
             return drawn_outcome(self.network, batch, self.network.backbone.read(phrases), generator)
 
         self.around.note(f"{stage.name}: estimating what {stage.ewc_samples} general images need")
-        with self.around.processes.device:
+        with self.around.processes.on_device():
             return anchor(self.network, (general[number] for number in range(stage.ewc_samples)), outcomes)
 
     def _run_stage(self, index: int, optimizer: torch.optim.AdamW, average: Average, done: int, end: int) -> bool:
