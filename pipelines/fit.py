@@ -28,7 +28,7 @@ from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
 from medground.training.calibrate import Reading, fit_calibration, fit_familiarity, hits_of
 from medground.training.recipe import Recipe
-from pipelines.prototypes import fit_prototypes
+from pipelines.prototypes import choose_share, fit_prototypes
 from pipelines.sources import DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, Sources, say
 
 QUERY_WEIGHTS = (0.0, 0.3)
@@ -139,10 +139,10 @@ def fit_bundle(
     sources: Sources,
     pools: Sequence[Pool],
 ) -> tuple[Bundle, dict[str, dict[str, float]]]:
-    """Chooses the query decoder's share by mean development AP50, then fits calibration and familiarity.
+    """Chooses the shares of prototypes and query decoder by mean development AP50, then fits what answers need.
 
     Returns:
-        The bundle (its summary empty) and AP50 by query weight.
+        The bundle (its summary empty) and AP50 by share.
     """
     images = development_images(recipe, sources)
     scope = Scope(trained=trained_concepts(recipe, pools))
@@ -158,7 +158,7 @@ def fit_bundle(
     info = ModelInfo(name=f"medground-{recipe.name}", version=recipe.version, sha256="", trained_on=trained_on)
     fit_prototypes(recipe, network, vocabulary, pools)
     raw = uncalibrated(info, network, vocabulary, scope)
-    tables: dict[str, dict[str, float]] = {}
+    tables = choose_share(network, lambda: read_development(Grounder(raw, query_weight=0.0), recipe, images)[2])
     best: tuple[float, float, list[Reading], list[tuple[Domain, NDArray[np.float32]]]] | None = None
     for weight in QUERY_WEIGHTS:
         readings, vectors, figures = read_development(Grounder(raw, query_weight=weight), recipe, images)

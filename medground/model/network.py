@@ -94,6 +94,12 @@ class GroundingNetwork(nn.Module):
             raise RuntimeError(f"weights do not fit the network: {odd[0]} and {len(odd) - 1} more names differ")
         self.load_state_dict(state, strict=False)
 
+    def weigh_prototypes(self, max_share: float) -> None:
+        """Sets the share of the score that prototypes of the rarest classes have, 0..1."""
+        chosen = self.config.prototypes.model_copy(update={"max_share": max_share})
+        self.config = self.config.model_copy(update={"prototypes": chosen})
+        self.prototypes.config = chosen
+
     def propose(self, dense: Dense, image_N: Tensor, phrase_N: Tensor, queries: int) -> Proposals:
         """Thins the dense boxes of each pair by NMS and keeps the best `queries`; carries no gradient."""
         boxes, logits, levels = [], [], []

@@ -208,9 +208,13 @@ class PrototypeBank(nn.Module):
 
     @torch.no_grad()
     def share_C(self) -> Tensor:  # noqa: N802 - shape suffix
-        """Share (C,), 0..1, of the prototypes in each class's score; 1 for an added class, 0 without prototypes."""
+        """Share (C,), 0..1, of the prototypes in each class's score: 1 for an added class, 0 without prototypes.
+
+        It is 0, too, for a class whose images were not counted (`set_images`): that is done when training has ended and
+        slope and offset are fitted; until then the ratios are on no scale, and would drown the text.
+        """
         half = self.config.images_half
-        share_C = self.config.max_share * half / (half + self.images_C.double())
+        share_C = self.config.max_share * half / (half + self.images_C.double()) * (self.images_C > 0)
         return torch.where(self.added_C, 1.0, share_C) * self._ready()
 
     def blend(self, text_logits_BAP: Tensor, embeddings_BAD: Tensor, columns: Sequence[int]) -> Tensor:

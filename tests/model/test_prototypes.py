@@ -283,10 +283,11 @@ def test_two_modes_are_found():
 
 def test_share_falls_with_the_images():
     bank = filled(images_half=20, max_share=0.6)
-    assert bank.share_C().tolist() == pytest.approx([0.6, 0.3, 0.2])
+    assert bank.share_C().tolist() == pytest.approx([0, 0.3, 0.2])  # the images of the first were not counted
     bank.weight_CK[1] = 0
     bank.added_C[2] = True
-    assert bank.share_C().tolist() == pytest.approx([0.6, 0, 1])
+    bank.images_C[0] = 1
+    assert bank.share_C().tolist() == pytest.approx([0.6 * 20 / 21, 0, 1])
     with pytest.raises(UsageError, match="give 3"):
         bank.set_images(torch.tensor([1, 2]))
     with pytest.raises(UsageError, match="-1"):

@@ -17,7 +17,8 @@ def said(boxes: list[tuple[float, ...]], scores: list[tuple[float, ...]]) -> Den
     boxes_BA4 = torch.tensor([boxes])
     logits_BAP = torch.logit(torch.tensor([scores]), eps=1e-6)
     count = len(boxes)
-    return Dense(logits_BAP, torch.zeros(1, count, 4, 2), boxes_BA4, torch.zeros(count, 2), torch.ones(count))
+    embedding_BAD, distances_BA4K = torch.zeros(1, count, 3), torch.zeros(1, count, 4, 2)
+    return Dense(logits_BAP, embedding_BAD, distances_BA4K, boxes_BA4, torch.zeros(count, 2), torch.ones(count))
 
 
 def truth(boxes: list[tuple[float, ...]], concepts: list[int], exhaustive: list[bool], domain: int = CHEST) -> Batch:

@@ -52,9 +52,7 @@ def test_stopped_in_each_stage_it_ends_with_the_same_bits(tmp_path: Path, recipe
     assert last.replay.state() == whole.replay.state()
 
 
-def test_what_is_logged_of_each_stage(
-    tmp_path: Path, recipe: Recipe, pools: list[Pool], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_logged_of_each_stage(tmp_path: Path, recipe: Recipe, pools: list[Pool]) -> None:
     trainer = trainer_of(tmp_path, recipe, pools)
     trainer.run(resume=False)
     aligned, joint, hard = (row for _, row in trainer.around.log.rows)
@@ -74,7 +72,7 @@ def test_the_penalty_is_nothing_at_the_snapshot_and_something_after_a_step(
     trainer = trainer_of(tmp_path, recipe_of(JOINT), pools)
     assert not trainer.run(resume=False, stop_after=0)
     assert trainer.held is not None
-    assert float(penalty(trainer.network, trainer.held)) == 0
+    assert float(penalty(trainer.network, trainer.held).detach()) == 0
     assert set(trainer.held.weights) == {name for name, _ in trainer.network.named_parameters()}  # all that is open
     assert not trainer.run(resume=False, stop_after=2)
     values = [row["loss/ewc"] for _, row in trainer.around.log.rows]
@@ -86,7 +84,7 @@ def test_the_penalty_is_nothing_at_the_snapshot_and_something_after_a_step(
         for name, parameter in trainer.network.named_parameters()
     )
     assert slow > 0
-    assert float(penalty(trainer.network, held)) == pytest.approx(slow, rel=1e-5)
+    assert float(penalty(trainer.network, held).detach()) == pytest.approx(slow, rel=1e-5)
 
 
 def test_ewc_holds_the_weights_and_nothing_moves_what_is_frozen(tmp_path: Path, pools: list[Pool]) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -115,7 +113,7 @@ def test_the_batch_shares_its_background_rows_however_it_is_split(count: int) ->
     assert silent.background_ND.shape == (0, 3)
 
 
-def test_only_good_examples_become_prototype_rows(trainer: Trainer, tmp_path: Path) -> None:
+def test_only_good_examples_become_prototype_rows() -> None:
     embedding_BAD = torch.arange(30.0).view(1, 10, 3)
     dense = Dense(
         torch.zeros(1, 10, CLASSES),
