@@ -8,7 +8,7 @@ from pipelines.prototypes import SHARES, choose_share
 from tests.model.shapes import trained_bundle
 
 
-@pytest.mark.parametrize(("figure", "chosen"), [(lambda s: s, SHARES[-1]), (lambda s: -s, 0.0), (lambda s: 0.5, 0.0)])
+@pytest.mark.parametrize(("figure", "chosen"), [(lambda s: s, SHARES[-1]), (lambda s: -s, 0.0), (lambda _: 0.5, 0.0)])
 def test_the_share_that_finds_most_is_taken_and_none_in_doubt(figure, chosen):
     network = copy.deepcopy(trained_bundle(10).network)
     network.weigh_prototypes(0.5)
