@@ -95,6 +95,12 @@ def silent(_: str) -> None:
     """Takes no note."""
 
 
+def logged(trainer: Trainer) -> list[tuple[int, dict[str, float]]]:
+    """What a trainer of `trainer_of` logged: step and numbers."""
+    assert isinstance(trainer.around.log, Numbers)
+    return trainer.around.log.rows
+
+
 def trainer_of(
     folder: Path,
     recipe: Recipe,

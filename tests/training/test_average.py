@@ -10,7 +10,7 @@ from medground.data.dataset import Pool
 from medground.model.network import GroundingNetwork
 from medground.training.average import Average
 from medground.training.trainer import Trainer
-from tests.training.four_stages import DENSE, HARD, recipe_of, trainer_of, uneven_pools
+from tests.training.four_stages import DENSE, HARD, logged, recipe_of, trainer_of, uneven_pools
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +27,19 @@ def test_weights_and_statistics_are_averaged_and_counts_and_prototypes_copied(ne
     average = Average(network)
     stage = DENSE.model_copy(update={"ema": 0.25})
     slow = float(network.dense.bias.detach())
-    norm = network.dense.norm
+    count = network.get_buffer("dense.norm.num_batches_tracked")
     for step in range(4):
         with torch.no_grad():
-            network.dense.bias += 1 + step
-            norm.running_mean += 1
-            norm.num_batches_tracked += 1
+            network.dense.bias.add_(1 + step)
+            network.get_buffer("dense.norm.running_mean").add_(1)
+            count.add_(1)
             network.prototypes.slope += 1
         average.step(network, stage, step)
         keep = min(0.25, (1 + step) / (10 + step))  # 0.1, 2/11, 0.25, 0.25
         slow = keep * slow + (1 - keep) * float(network.dense.bias.detach())
     assert float(average.weights["dense.bias"]) == pytest.approx(slow, rel=1e-6)
     assert 3 < float(average.weights["dense.norm.running_mean"][0]) < 4
-    assert int(average.weights["dense.norm.num_batches_tracked"]) == int(norm.num_batches_tracked)
+    assert int(average.weights["dense.norm.num_batches_tracked"]) == int(count)
     assert float(average.weights["prototypes.slope"]) == float(network.prototypes.slope)
 
 
@@ -100,8 +100,8 @@ def test_stopped_at_any_step_a_judged_stage_keeps_the_same_best(tmp_path: Path, 
     assert 3 <= len(looks) < dense.steps  # patience ended the stage
     figures = [float(line.split("AP50 ")[1].split()[0]) for line in looks]
     assert max(figures) == figures[-3]
-    logged = [row["development/mean_ap50"] for _, row in whole.around.log.rows if "development/mean_ap50" in row]
-    assert [round(figure, 4) for figure in logged] == figures
+    told = [row["development/mean_ap50"] for _, row in logged(whole) if "development/mean_ap50" in row]
+    assert [round(figure, 4) for figure in told] == figures
     parts = trainer("parts")
     assert not parts.run(resume=True, stop_after=1)
     assert not trainer("parts").run(resume=True, stop_after=len(looks) - 2)

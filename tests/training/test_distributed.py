@@ -12,6 +12,7 @@ that a wrong count, share or order would leave, which the tests take for the tol
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -34,7 +35,17 @@ from medground.training.checkpoint import Checkpoint, load_checkpoint
 from medground.training.processes import Processes
 from medground.training.recipe import Recipe
 from medground.training.trainer import Trainer, recipe_digest
-from tests.training.four_stages import DENSE, HARD, JOINT, QUESTIONS, RESTORATION, recipe_of, trainer_of, uneven_pools
+from tests.training.four_stages import (
+    DENSE,
+    HARD,
+    JOINT,
+    QUESTIONS,
+    RESTORATION,
+    logged,
+    recipe_of,
+    trainer_of,
+    uneven_pools,
+)
 
 STAGES = (RESTORATION, DENSE, JOINT, QUESTIONS, HARD)
 NAMES = [stage.name for stage in STAGES]
@@ -84,7 +95,7 @@ def stages_in_turn(folder: Path, processes: Processes) -> None:
             shutil.copy(trainer.checkpoint, folder / f"{name}.safetensors")
         keep(trainer, folder / f"{name} {processes.rank}.safetensors")
         processes.barrier()
-    rows = trainer.around.log.rows
+    rows = logged(trainer)
     (folder / f"rows {processes.rank}.json").write_text(json.dumps(rows), encoding="utf-8")
 
 
@@ -147,7 +158,7 @@ def apart(one: dict[str, Tensor], two: dict[str, Tensor]) -> float:
     names = [
         name for name in one if one[name].is_floating_point() and not counted(name) and name != "dense.score.2.bias"
     ]
-    return sum(float((one[name] - two[name]).square().sum()) for name in names) ** 0.5
+    return math.sqrt(sum(float((one[name] - two[name]).square().sum()) for name in names))
 
 
 def counted(name: str) -> bool:

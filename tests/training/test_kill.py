@@ -71,6 +71,7 @@ def main(folder: Path) -> None:
     (folder / "ends.json").write_text(json.dumps(ends), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_killed_in_each_stage_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": HOME, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, __file__, str(tmp_path)], env=environment, capture_output=True, check=False)

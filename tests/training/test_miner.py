@@ -32,7 +32,7 @@ def truth(boxes: list[tuple[float, ...]], concepts: list[int], exhaustive: list[
     )
 
 
-def mistakes(dense: Dense, batch: Batch) -> dict[tuple[Mistake, int], float]:
+def mistakes(dense: Dense, batch: Batch) -> dict[tuple[Mistake, int], object]:
     confusable = {NODULE: frozenset({MASS}), MASS: frozenset({NODULE})}
     found = mine(dense, batch, [41], confusable, CONFIG, mirrored_domains=frozenset({CHEST}))
     assert {one.sample for one in found} <= {41}

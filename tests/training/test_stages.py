@@ -15,7 +15,7 @@ from medground.training.ewc import penalty
 from medground.training.miner import Mistake
 from medground.training.recipe import Recipe
 from pipelines.recipes.compact import EVERYTHING, HEADS, TEXT, TOP_VISION
-from tests.training.four_stages import DENSE, HARD, JOINT, recipe_of, trainer_of, uneven_pools
+from tests.training.four_stages import DENSE, HARD, JOINT, logged, recipe_of, trainer_of, uneven_pools
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,7 @@ def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_stopped_in_each_stage_it_ends_with_the_same_bits(tmp_path: Path, recipe: Recipe, pools: list[Pool]) -> None:
     whole = trainer_of(tmp_path / "whole", recipe, pools)
     assert whole.run(resume=False)
@@ -55,7 +56,7 @@ def test_stopped_in_each_stage_it_ends_with_the_same_bits(tmp_path: Path, recipe
 def test_what_is_logged_of_each_stage(tmp_path: Path, recipe: Recipe, pools: list[Pool]) -> None:
     trainer = trainer_of(tmp_path, recipe, pools)
     trainer.run(resume=False)
-    aligned, joint, hard = (row for _, row in trainer.around.log.rows)
+    aligned, joint, hard = (row for _, row in logged(trainer))
     assert "loss/ewc" not in aligned
     assert joint["loss/ewc"] > 0
     assert {"loss/query_score", "loss/query_giou", "loss/query_l1", "loss/words"} < set(joint)
@@ -75,7 +76,7 @@ def test_the_penalty_is_nothing_at_the_snapshot_and_something_after_a_step(
     assert float(penalty(trainer.network, trainer.held).detach()) == 0
     assert set(trainer.held.weights) == {name for name, _ in trainer.network.named_parameters()}  # all that is open
     assert not trainer.run(resume=False, stop_after=2)
-    values = [row["loss/ewc"] for _, row in trainer.around.log.rows]
+    values = [row["loss/ewc"] for _, row in logged(trainer)]
     assert values[0] == 0
     assert values[1] > 0
     held = trainer.held

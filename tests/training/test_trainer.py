@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from medground.training.checkpoint import load_checkpoint
 from medground.training.recipe import Recipe
 from medground.training.trainer import Trainer
 from tests.full_disk import no_file_longer_than
-from tests.training.four_stages import DENSE, HARD, RESTORATION, bare, recipe_of, trainer_of, uneven_pools
+from tests.training.four_stages import DENSE, HARD, RESTORATION, bare, logged, recipe_of, trainer_of, uneven_pools
 
 MakeTrainer = Callable[..., Trainer]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -53,7 +53,7 @@ def test_losses_are_logged_finite_and_fall(tmp_path: Path, pools: list[Pool], mo
     monkeypatch.setattr(trainer_module, "LOG_EVERY", 8)
     trainer = trainer_of(tmp_path, recipe_of(DENSE.model_copy(update={"steps": 20})), pools[:1])
     trainer.run(resume=False)
-    rows = trainer.around.log.rows
+    rows = logged(trainer)
     assert [step for step, _ in rows] == [8, 16, 20]
     assert rows[2][1]["loss/kind"] < rows[1][1]["loss/kind"] < rows[0][1]["loss/kind"]
     assert all(np.isfinite(value) for _, row in rows for value in row.values())
@@ -187,7 +187,7 @@ def test_a_training_without_a_single_label_runs_through(tmp_path: Path, pools: l
     trainer = trainer_of(tmp_path, recipe_of(DENSE, HARD), [unlabelled])
     assert trainer.run(resume=False)
     assert all(bool(value.isfinite().all()) for value in trainer.network.state_dict().values())
-    assert all(np.isfinite(value) for _, row in trainer.around.log.rows for value in row.values())
+    assert all(np.isfinite(value) for _, row in logged(trainer) for value in row.values())
     assert float(trainer.network.prototypes.weight_CK.sum()) == 0
     assert len(trainer.replay) == 0  # nothing proves a mistake
 
