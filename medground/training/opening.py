@@ -10,9 +10,26 @@ from torch import Tensor, nn
 
 from medground.model.network import GroundingNetwork
 from medground.schema.errors import UsageError
-from medground.training.recipe import Stage
+from medground.training.recipe import Recipe, Stage
 
 TEXT = ("backbone.text.", "backbone.phrases.")
+
+
+def check_stages(recipe: Recipe, processes: int) -> None:
+    """Refuses what would fail, or do nothing, in the middle of a training.
+
+    Raises:
+        UsageError: if a stage teaches nothing, or draws fewer mined samples than there are processes.
+    """
+    for stage in recipe.stages:
+        if not (stage.dense or stage.queries_per_image or stage.words or stage.restoration):
+            raise UsageError(
+                f"stage {stage.name!r} teaches nothing: set dense, queries_per_image, words or restoration"
+            )
+        if stage.miner.every and min(stage.miner.batch, recipe.batch) < processes:
+            raise UsageError(
+                f"stage {stage.name!r} draws {stage.miner.batch} mined samples for {processes} processes; draw more"
+            )
 
 
 def open_parameters(network: GroundingNetwork, extra: Iterable[nn.Parameter], stage: Stage) -> torch.optim.AdamW:

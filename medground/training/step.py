@@ -128,7 +128,8 @@ class StepLosses:
         if stage.queries_per_image:
             base = int(rng.integers(2**31))
             pairs = choose_pairs(batch, stage.queries_per_image, [base + position for position in place.positions])
-            terms |= self._queries(stage, batch, pairs, dense, seen, asked_CD, base)
+            seeds = [base + 7919 * position for position in place.positions]
+            terms |= self._queries(stage, batch, pairs, dense, seen, asked_CD, seeds)
         if stage.words:
             terms |= word_loss(network, batch, seen)
         if stage.dense or stage.joint:
@@ -137,7 +138,7 @@ class StepLosses:
         return Outcome(terms, mistakes, rows)
 
     def _queries(
-        self, stage: Stage, batch: Batch, pairs: Pairs, dense: Dense, seen: Pyramid, asked_CD: Tensor, seed: int
+        self, stage: Stage, batch: Batch, pairs: Pairs, dense: Dense, seen: Pyramid, asked_CD: Tensor, seeds: list[int]
     ) -> Terms:
         names = QUERY_LOSSES + (DENOISING_LOSSES if stage.denoising else ())
         if not len(pairs.image_N):
@@ -150,7 +151,7 @@ class StepLosses:
         queries = found.logits_NQ.shape[1]
         places = list(zip(image_N.tolist(), phrase_N.tolist(), strict=True))
         truth = [batch.boxes[image][batch.concepts[image] == phrase] for image, phrase in places]
-        added = shown(truth, stage.denoising, [seed + 101 * phrase for _, phrase in places])
+        added = shown(truth, stage.denoising, [seeds[image] + phrase for image, phrase in places])
         together, apart_QQ = with_shown(found, added, network.backbone.strides_px)
         own, mended = split(network.refine(seen, asked_CD, image_N, phrase_N, together, apart_QQ), queries)
         return query_losses(own, batch, pairs, size_px) | denoising_terms(mended, added, truth, size_px)

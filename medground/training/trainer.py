@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
 
-from medground.data.dataset import MixedDataset, Pool
+from medground.data.dataset import Pool
 from medground.data.sample import Sample
 from medground.model.network import GroundingNetwork
 from medground.schema.errors import UsageError
 from medground.schema.vocabulary import Vocabulary
 from medground.training.average import Average
 from medground.training.batch import Batch
+from medground.training.batches import StageBatches
 from medground.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from medground.training.ewc import Anchor, Outcomes, anchor, penalty
 from medground.training.general import drawn_outcome
 from medground.training.miner import Hard, ReplayPool, counts
 from medground.training.objective import means, weighted
-from medground.training.opening import open_parameters, schedule, set_modes
+from medground.training.opening import check_stages, open_parameters, schedule, set_modes
 from medground.training.processes import Processes
 from medground.training.recipe import Recipe, Stage
 from medground.training.restoration import RestorationHead
 from medground.training.step import Outcome, Place, StepLosses
+from medground.training.tally import Tally
 
 SAVE_EVERY = 200
 LOG_EVERY = 25
@@ -100,9 +100,13 @@ class Trainer:
         backbone = network.backbone
         self.restorer = RestorationHead(backbone.width, backbone.strides_px, hidden) if hidden else None
         self.losses = StepLosses(recipe, network, self.concepts, self.restorer)
+        self.batches = StageBatches(recipe, pools, around.processes)
         self.held: Anchor | None = None
         self.replay = ReplayPool(1)
         network.to(around.processes.device)
+        if self.restorer:
+            self.restorer.to(around.processes.device)
+        check_stages(recipe, around.processes.count)
 
     def run(self, *, resume: bool, stop_after: int | None = None, stage: int | None = None) -> bool:
         """Trains to the end, or for `stop_after` more steps.
@@ -179,45 +183,9 @@ class Trainer:
         self.replay.restore(saved.note or "[]")
         return optimizer, average
 
-    def _dataset(self, index: int, names: Sequence[str]) -> MixedDataset:
-        stage = self.recipe.stages[index]
-        own = {name: getattr(stage, name) for name in ("size_px", "scale", "mosaic")}
-        pools = [pool for pool in self.pools if pool.items and (not names or pool.name in names)]
-        if not pools:
-            raise UsageError(f"stage {stage.name!r} draws from {tuple(names) or 'any pool'}, and there is no image")
-        return MixedDataset(
-            pools,
-            self.recipe.concepts,
-            self.recipe.augment.model_copy(update={key: value for key, value in own.items() if value is not None}),
-            seed=self.recipe.seed + 1000 * index,
-            length=stage.steps * self.recipe.batch,
-        )
-
-    def _batches(self, index: int, start: int, end: int) -> Iterator[tuple[Batch, list[int], Place]]:
-        """This process's part of the batches of steps start..end, with the numbers of its samples.
-
-        What they hold depends on seed, stage and step alone; in a mined step also on the replay pool, which the
-        checkpoint keeps.
-        """
-        size, processes, stage = self.recipe.batch, self.around.processes, self.recipe.stages[index]
-        dataset, miner = self._dataset(index, stage.pools), stage.miner
-        mine = processes.share(size)
-        numbers = [step * size + place for step in range(start, end) for place in mine]
-        part: Subset[Sample] = Subset(dataset, numbers)
-        fresh = DataLoader(part, batch_size=len(mine), num_workers=1, prefetch_factor=4, collate_fn=Batch.of)
-        for step, drawn in enumerate(fresh, start):
-            if miner.every and (step + 1) % miner.every == 0 and len(self.replay) >= processes.count:
-                rng = np.random.default_rng((self.recipe.seed, index, step, 1))
-                chosen = self.replay.draw(miner.batch, rng)
-                share = processes.share(len(chosen))
-                own = [chosen[place] for place in share]
-                yield Batch.of([dataset[number] for number in own]), own, Place(index, step, share, len(chosen))
-            else:
-                yield drawn, [step * size + place for place in mine], Place(index, step, mine, size)
-
     def _anchor(self, index: int, stage: Stage) -> Anchor:
         """Where the open weights stand before the stage, and what general data needs of them."""
-        general = self._dataset(index, stage.general_pools)
+        general = self.batches.dataset(index, stage.general_pools)
         generator = torch.Generator(self.around.processes.device).manual_seed(self.recipe.seed + index)
         phrases = [concept.name for concept in self.concepts]
 
@@ -233,10 +201,10 @@ class Trainer:
         """Steps done..end of a stage; True when the stage is over, by its last step or by its patience."""
         stage = self.recipe.stages[index]
         set_modes(self.network, stage)
-        started, tally = time.monotonic(), _Tally()
+        started, tally = time.monotonic(), Tally()
         offset = sum(earlier.steps for earlier in self.recipe.stages[:index])
         step = done - 1
-        for step, (batch, numbers, place) in enumerate(self._batches(index, done, end), done):
+        for step, (batch, numbers, place) in enumerate(self.batches.of_stage(index, done, end, self.replay), done):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(step, stage)
             tally.add(self._step(stage, place, batch.to(self.around.processes.device), numbers, optimizer))
@@ -246,7 +214,7 @@ class Trainer:
                 values = tally.means(self.around.processes)
                 self.around.log.metrics(values, offset + step + 1)
                 self._report(stage, step + 1, done, started, values)
-                tally = _Tally()
+                tally = Tally()
             tired = self._look(stage, average, step + 1, offset)
             if (step + 1) % SAVE_EVERY == 0 or last or tired:
                 self._save(index, stage.steps if tired else step + 1, average, optimizer)
@@ -309,7 +277,7 @@ class Trainer:
             return
         extra = {f"average/{name}": value for name, value in average.tensors().items()}
         extra |= {f"anchor/{name}": value for name, value in (self.held.tensors() if self.held else {}).items()}
-        if self.restorer and self.recipe.stages[index].restoration:
+        if self.restorer:
             extra |= {f"restorer/{name}": value for name, value in self.restorer.state_dict().items()}
         save_checkpoint(
             self.checkpoint,
@@ -329,25 +297,6 @@ class Trainer:
         losses = "  ".join(f"{name.removeprefix('loss/')} {value:.3f}" for name, value in values.items())
         speed = f"{rate * self.recipe.batch:.1f} img/s  {left / 60:.0f} min left"
         self.around.note(f"{stage.name} {step}/{stage.steps}  {speed}  {losses}")
-
-
-class _Tally:
-    """Sums of named numbers over steps."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.count = 0
-
-    def add(self, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.count += 1
-
-    def means(self, processes: Processes) -> dict[str, float]:
-        """Mean over steps of the sums over processes."""
-        names = sorted({name for some in processes.gather([sorted(self.sums)]) for name in some})
-        own = torch.tensor([self.sums.get(name, 0.0) for name in names], dtype=torch.float64)
-        return dict(zip(names, (processes.total(own) / self.count).tolist(), strict=True))
 
 
 def _parts(extra: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

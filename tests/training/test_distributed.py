@@ -213,7 +213,7 @@ def test_both_processes_hold_the_same_bits_and_log_the_numbers_of_one(folders: t
 def test_a_process_was_left_with_nothing_to_ask(tmp_path: Path, name: str) -> None:
     """The case that would leave processes waiting for each other did come up."""
     trainer = trainer_of(tmp_path, slow_recipe(), uneven_pools())
-    dataset = trainer._dataset(NAMES.index(name), ())
+    dataset = trainer.batches.dataset(NAMES.index(name), ())
     asked = [bool(dataset[number].exhaustive_C.any()) for number in range(len(dataset))]
     halves = [(any(asked[first : first + 2]), asked[first + 2]) for first in range(0, len(asked), 3)]
     assert any(one != two for one, two in halves)

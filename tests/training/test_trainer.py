@@ -197,3 +197,9 @@ def test_a_network_of_other_classes_is_refused(tmp_path: Path, pools: list[Pool]
     fewer = trainer.recipe.model_copy(update={"concepts": trainer.recipe.concepts[:-1]})
     with pytest.raises(UsageError, match="prototypes of"):
         Trainer(fewer, trainer.network, {}, pools, trainer.around)  # type: ignore[arg-type]
+
+
+def test_a_stage_that_teaches_nothing_is_refused(make_trainer, small_recipe, tmp_path):
+    idle = small_recipe.stages[0].model_copy(update={"dense": False})
+    with pytest.raises(UsageError, match="stage 'dense' teaches nothing"):
+        make_trainer(tmp_path, small_recipe.model_copy(update={"stages": (idle,)}))
