@@ -19,6 +19,7 @@ JOBS = {
     "dicom-references": "compare every development DICOM file with pydicom, SimpleITK, DCMTK and GDCM",
     "sr-judges": "write random results as reports and ask every judge about them",
     "compare": "one page of several runs on the same images, rare findings first",
+    "export-runs": "write runs of MLflow as small files that are committed",
     "mlflow-ui": "open MLflow with the shipped model's runs",
     "deidentify-canaries": "de-identify salted phantom studies and search for what is left",
     "hostile": "read mutated files through the guarded door, counting what dies",

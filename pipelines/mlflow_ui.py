@@ -1,7 +1,7 @@
 """`python -m pipelines mlflow-ui`: opens MLflow with the shipped model's runs, also in a fresh clone.
 
-The shipped bundle's training summary and the committed evaluations are brought into `mlruns/` once; then MLflow's own
-interface is started on the loopback address.
+The shipped bundle's training summary, the committed evaluations and the committed runs are brought into `mlruns/` once;
+then MLflow's own interface is started on the loopback address.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from medground.tracking import figures
 from medground.tracking.figures import Figure
 from medground.tracking.runs import finished_run, open_run
 from medground.tracking.store import store_uri
+from medground.tracking.summary import ENDING, bring_in
 from pipelines.compare import EXPERIMENT, HOME
+from pipelines.export_runs import RUNS
 from pipelines.scenes import RARE_BELOW, figure
 from pipelines.sources import say
 from pipelines.train import flat, numbers
@@ -138,6 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         run_id = import_shipped(args.mlruns)
+        for path in sorted(RUNS.glob(f"*{ENDING}")):
+            bring_in(path, args.mlruns, EXPERIMENT, say=say)
         say(f"the shipped model is run {run_id} in {args.mlruns}")
         if args.import_only:
             return 0

@@ -35,6 +35,7 @@ from medground.tracking.runs import DatasetVersion, RunLog, StagedLog, open_run
 from medground.training.processes import Processes
 from medground.training.recipe import Recipe
 from medground.training.trainer import Surroundings, Trainer, recipe_digest
+from pipelines.allocator import keep_freed_memory
 from pipelines.fit import development_figures, development_images, development_judge, fit_bundle
 from pipelines.recipes import QWEN, RECIPES, recipe
 from pipelines.sources import BLOOD, CHEST, LIMB, Sources, default_data, load_sources, say, training_pools
@@ -86,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; see `parser`."""
     args = parser().parse_args(argv)
     torch.set_num_threads(args.threads)
+    keep_freed_memory()
     try:
         chosen = recipe(args.recipe, base=args.base, mode=args.mode)
         label = chosen.name if args.fold is None else f"{chosen.name}-fold{args.fold}"

@@ -33,6 +33,7 @@ from benchmarks.peers.transformers_detector import dfine, rtdetr
 from medground.data.splits import DEV, VALID
 from medground.evaluation.report import to_markdown
 from medground.schema.errors import MedgroundError
+from pipelines.allocator import keep_freed_memory
 from pipelines.scenes import ENDING, report_of, save_scene
 from pipelines.sources import BLOOD, CHEST, LIMB, default_data, say
 
@@ -108,6 +109,7 @@ def main(argv: Sequence[str] | None = None, data: PeerData | None = None) -> int
     """Runs the benchmark; `data` stands in for the data sets on disk."""
     args = parser().parse_args(argv)
     torch.set_num_threads(args.threads)
+    keep_freed_memory()
     try:
         if data is None:
             data = PipelineData.load(

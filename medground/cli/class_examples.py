@@ -49,6 +49,7 @@ class AddOptions:
     classes: tuple[str, ...] = ()
     domain: str | None = None
     device: str = "auto"
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,16 +40,17 @@ class Options:
     top_k: int = 10
     formats: tuple[str, ...] = ("json", "png", "sr")
     device: str = "auto"
+    base: str | None = None
     as_json: bool = False
     debug: bool = False
 
 
-def run_ground(options: Options, load: Callable[[Path | None, str], Reader]) -> int:
+def run_ground(options: Options, load: Callable[[Path | None, str, str | None], Reader]) -> int:
     """Answer, write and print.
 
     Args:
         options: what was asked.
-        load: gives the model for a bundle and a device.
+        load: gives the model for a bundle, a device and pretrained weights.
 
     Returns:
         Exit code: 0, or 4 where some images were refused.
@@ -66,7 +67,7 @@ def run_ground(options: Options, load: Callable[[Path | None, str], Reader]) -> 
         with _timed(timing, "gather"), stage(console, "reading headers"):
             gathered = gather(options.inputs)
         with _timed(timing, "load_model"), stage(console, "loading the model"):
-            reader = load(options.bundle, options.device)
+            reader = load(options.bundle, options.device, options.base)
         with image_progress(console) as progress:
             grounded = ground(gathered, request, reader, progress=progress)
         result = (

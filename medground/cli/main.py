@@ -18,33 +18,34 @@ from medground.schema.errors import UsageError
 if TYPE_CHECKING:
     from medground.inference.reader import Reader
 
-LoadReader = Callable[[Path | None, str], "Reader"]
+LoadReader = Callable[[Path | None, str, str | None], "Reader"]
 
 FORMATS = ("json", "png", "sr", "gsps", "seg")
 DEVICES = ("auto", "cpu", "cuda")
 
 
-def load_reader(bundle: Path | None, device: str) -> Reader:
+def load_reader(bundle: Path | None, device: str, base: str | None = None) -> Reader:
     """The model that ships, or the one in `bundle`: the one door from the command line to torch.
 
     Args:
         bundle: a bundle folder; None for the shipped one.
         device: `auto`, `cpu` or `cuda`.
+        base: pretrained weights, for a bundle that was trained beside some.
 
     Raises:
-        UsageError: the device is not there.
+        UsageError: the device or the pretrained weights are not there.
         BundleError: the bundle is missing or damaged.
     """
     from medground.model.grounder import load_grounder
 
-    return load_grounder(bundle, device)
+    return load_grounder(bundle, device, base=base)
 
 
 def create_app(load: LoadReader = load_reader) -> typer.Typer:
     """The command line over a way to load a model.
 
     Args:
-        load: gives the model for `--bundle` and `--device`.
+        load: gives the model for `--bundle`, `--device` and `--base`.
     """
     app = typer.Typer(
         name="medground",
@@ -81,6 +82,9 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
             str, typer.Option("--format", help="What to write: json, png, sr, gsps, seg, joined by commas.")
         ] = "json,png,sr",
         device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+        base: Annotated[
+            str | None, typer.Option(help="Folder or hub id of the pretrained model, for a bundle trained beside one.")
+        ] = None,
         json_: Annotated[
             bool, typer.Option("--json", help="Print the result as JSON on stdout, and only that.")
         ] = False,
@@ -105,6 +109,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
                 top_k=top_k,
                 formats=_one_of(format_.split(","), FORMATS, "--format"),
                 device=_one_of([device], DEVICES, "--device")[0],
+                base=base,
                 as_json=json_,
                 debug=debug,
             )

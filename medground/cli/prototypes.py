@@ -36,7 +36,7 @@ def run_add(options: AddOptions) -> int:
     """
     _check_absent(options.out)
     console, stderr = Console(), Console(stderr=True)
-    grounder = load_grounder(options.bundle, options.device)
+    grounder = load_grounder(options.bundle, options.device, base=options.base)
     bundle = grounder.bundle
     concept = concept_of(options, bundle.vocabulary)
     with stage(stderr, "reading the labels"):
@@ -58,13 +58,13 @@ def run_add(options: AddOptions) -> int:
     return 0
 
 
-def run_list(folder: Path) -> int:
+def run_list(folder: Path, base: str | None = None) -> int:
     """Print the classes of a bundle that have prototypes.
 
     Returns:
         Exit code 0.
     """
-    bundle = read_bundle(folder)
+    bundle = read_bundle(folder, base=base)
     table = Table("class", "name", "origin", "images", "prototypes", "share of score")
     for known in known_classes(bundle):
         origin = "added" if known.added else "trained"
@@ -78,7 +78,7 @@ def run_list(folder: Path) -> int:
     return 0
 
 
-def run_remove(folder: Path, key: str, out: Path) -> int:
+def run_remove(folder: Path, key: str, out: Path, base: str | None = None) -> int:
     """Write a bundle without an added class.
 
     Returns:
@@ -88,7 +88,7 @@ def run_remove(folder: Path, key: str, out: Path) -> int:
         UsageError: the class was not added, or `out` is there already.
     """
     _check_absent(out)
-    save_bundle(remove_class(read_bundle(folder), key), out)
+    save_bundle(remove_class(read_bundle(folder, base=base), key), out)
     _say(Console(), f"{key} removed; written to {out}")
     return 0
 

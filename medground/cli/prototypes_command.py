@@ -10,6 +10,7 @@ import typer
 from medground.cli.exit_code import exit_code_of
 
 _BUNDLE = typer.Option(help="The trained bundle; it stays as it is.")
+_BASE = typer.Option(help="Folder or hub id of the pretrained model, for a bundle trained beside one.")
 _OUT = typer.Option(help="Folder for the new bundle; must not be there yet.")
 
 
@@ -26,6 +27,7 @@ def add_prototypes(app: typer.Typer) -> None:
     @prototypes.command("list")
     def list_(
         bundle: Annotated[Path, typer.Option(help="A bundle folder.")],
+        base: Annotated[str | None, _BASE] = None,
         debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
     ) -> None:
         """Show the classes that have prototypes, the images behind each, and the prototypes' share of its score."""
@@ -33,7 +35,7 @@ def add_prototypes(app: typer.Typer) -> None:
         def work() -> int:
             from medground.cli.prototypes import run_list
 
-            return run_list(bundle)
+            return run_list(bundle, base)
 
         raise typer.Exit(exit_code_of(work, debug=debug))
 
@@ -42,6 +44,7 @@ def add_prototypes(app: typer.Typer) -> None:
         bundle: Annotated[Path, _BUNDLE],
         concept: Annotated[str, typer.Option(help="Key of a class that `add` added.")],
         out: Annotated[Path, _OUT],
+        base: Annotated[str | None, _BASE] = None,
         debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
     ) -> None:
         """Write a bundle without a class that was added to it."""
@@ -49,7 +52,7 @@ def add_prototypes(app: typer.Typer) -> None:
         def work() -> int:
             from medground.cli.prototypes import run_remove
 
-            return run_remove(bundle, concept, out)
+            return run_remove(bundle, concept, out, base)
 
         raise typer.Exit(exit_code_of(work, debug=debug))
 
@@ -79,6 +82,7 @@ def _add_add(prototypes: typer.Typer) -> None:
             str | None, typer.Option(help="chest-radiograph, limb-radiograph, chest-CT; else the bundle judges.")
         ] = None,
         device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+        base: Annotated[str | None, _BASE] = None,
         debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
     ) -> None:
         """Write a bundle that also finds a class seen on a few images.
@@ -113,6 +117,7 @@ def _add_add(prototypes: typer.Typer) -> None:
                     classes=tuple(class_ or ()),
                     domain=domain,
                     device=device,
+                    base=base,
                 )
             )
 

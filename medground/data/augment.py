@@ -28,6 +28,8 @@ class AugmentConfig(StrictConfig):
         flip: probability of a mirror image.
         min_visible: a box with less of its area in view is dropped.
         mosaic: probability that four images of a pool stand in one view.
+        focus: probability that a view holds a box of the image, drawn at random: small views of large images would
+            mostly miss what is small.
     """
 
     size_px: int = 416
@@ -36,6 +38,7 @@ class AugmentConfig(StrictConfig):
     flip: float = 0.5
     min_visible: float = 0.4
     mosaic: float = 0.0
+    focus: float = 0.0
 
 
 def turn(image_HW: Tensor, boxes_G4: Tensor, quarter_turns: int, mirror: bool) -> tuple[Tensor, Tensor]:
@@ -69,7 +72,11 @@ def crop_and_scale(
     factor_x, factor_y = size[1] / columns, size[0] / rows
     boxes_G4 = boxes_G4 * torch.tensor([factor_x, factor_y, factor_x, factor_y])
     side = config.size_px
-    top, left = (int(rng.integers(min(0, length - side), max(0, length - side) + 1)) for length in size)
+    aim = boxes_G4[int(rng.integers(len(boxes_G4)))].tolist() if len(boxes_G4) and rng.random() < config.focus else None
+    top, left = (
+        _start(length, side, (aim[axis], aim[axis + 2]) if aim else None, rng)
+        for axis, length in ((1, size[0]), (0, size[1]))
+    )
     view = torch.full((side, side), LOW + 1.0)
     source = scaled[max(0, top) : top + side, max(0, left) : left + side]
     row, column = max(0, -top), max(0, -left)
@@ -78,6 +85,15 @@ def crop_and_scale(
     clipped_G4 = boxes_G4.clamp(0, side)
     area_G, seen_G = _area(boxes_G4), _area(clipped_G4)
     return view, clipped_G4, (seen_G >= config.min_visible * area_G) & (seen_G >= 9)
+
+
+def _start(length: int, side: int, held: tuple[float, float] | None, rng: np.random.Generator) -> int:
+    """Where a view of some side begins along an axis; with `held`, so that it holds these two ends, or their middle."""
+    low, high = min(0, length - side), max(0, length - side)
+    if held:
+        first, last = held if held[1] - held[0] <= side else (sum(held) / 2,) * 2
+        low, high = max(low, int(np.ceil(last)) - side), min(high, int(first))
+    return int(rng.integers(low, max(low, high) + 1))
 
 
 def tiled(images: Sequence[Tensor], boxes: Sequence[Tensor], rng: np.random.Generator) -> tuple[Tensor, list[Tensor]]:

@@ -106,6 +106,12 @@ class RunLog:
 
         self._safely(write)
 
+    def curves(self, values: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+        """Records whole curves, as steps and values by name."""
+        now, metric = int(mlflow.utils.time.get_current_time_millis()), mlflow.entities.Metric
+        items = [metric(key, float(value), now, step) for key, curve in values.items() for step, value in curve]
+        self._safely(lambda: [self._client.log_batch(self.run_id, some) for some in _parts(items, METRICS_AT_ONCE)])
+
     def figures(self, figures: Iterable[Figure]) -> None:
         """Records measured figures with their intervals."""
         self.metrics(as_metrics(figures))

@@ -39,7 +39,7 @@ class StageBatches:
             DataSetError: if they hold a box that is none.
         """
         stage = self.recipe.stages[index]
-        own = {name: getattr(stage, name) for name in ("size_px", "scale", "mosaic")}
+        own = {name: getattr(stage, name) for name in ("size_px", "scale", "mosaic", "focus")}
         pools = [pool for pool in self.pools if pool.items and (not names or pool.name in names)]
         if not pools:
             raise UsageError(f"stage {stage.name!r} draws from {tuple(names) or 'any pool'}, and there is no image")

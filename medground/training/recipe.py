@@ -21,6 +21,7 @@ class Stage(StrictConfig):
         size_px, scale: side and magnification of the views; the recipe's own if None. Small views first cost a fraction
             of large ones.
         mosaic: probability of four images in one view; the recipe's own if None.
+        focus: probability that a view holds a box drawn at random; the recipe's own if None.
         learning_rate: peak of AdamW; the text encoder gets `text_share` of it.
         warmup_steps: linear rise before the cosine.
         ema: how much of the averaged weights a step keeps, once the average is old.
@@ -66,6 +67,7 @@ class Stage(StrictConfig):
     judge_every: int = 0
     patience: int = 1000
     mosaic: float | None = None
+    focus: float | None = None
 
 
 class DataMix(StrictConfig):

@@ -12,7 +12,7 @@ from pipelines.recipes.stages import align, general, hard, joint, queries, resto
 
 FILM_CONCEPTS = tuple(concept for concept in CONCEPTS if concept != "cavity")  # no film of the set shows one
 SIZE_PX = 448
-RESTORE, GENERAL, JOINT, HARD = 300, 700, 500, 100
+RESTORE, GENERAL, JOINT, HARD = 200, 800, 350, 80
 
 
 def chest(name: str, *, unlabelled: bool = False, phantom: bool = False, paste: bool = False) -> Recipe:
@@ -32,7 +32,7 @@ def chest(name: str, *, unlabelled: bool = False, phantom: bool = False, paste: 
         align(60),
         joint(JOINT, general_pools=("phantom",) if phantom else ("chest",)),
         hard(HARD),
-        queries(80, words=phantom),
+        queries(60, words=phantom),
     ]
     return Recipe(
         name=name,
@@ -48,7 +48,7 @@ def chest(name: str, *, unlabelled: bool = False, phantom: bool = False, paste: 
             share_unlabelled=1.0 if unlabelled else 0.0,
             pasted=4 if paste else 0,
         ),
-        augment=AugmentConfig(size_px=352, scale=(0.65, 1.15), mosaic=0.3),
+        augment=AugmentConfig(size_px=352, scale=(0.65, 1.15), mosaic=0.2, focus=0.4),
         stages=tuple(stages),
     )
 

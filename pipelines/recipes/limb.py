@@ -11,7 +11,7 @@ SIZE_PX = 448
 
 
 def limb() -> Recipe:
-    """From nothing to fractures: small views first, then whole-sized ones with the first layers held, then mistakes."""
+    """From nothing to fractures: small views around them first, then larger ones, then mistakes."""
     return Recipe(
         name="limb",
         version="0.2.0",
@@ -20,12 +20,12 @@ def limb() -> Recipe:
         concepts=("fracture",),
         model=compact_model(("fracture",), SIZE_PX),
         mix=DataMix(share_limb=1.0),
-        augment=AugmentConfig(size_px=384, scale=(0.7, 1.35), mosaic=0.3),
+        augment=AugmentConfig(size_px=352, scale=(0.75, 1.35), mosaic=0.15, focus=0.6),
         stages=(
-            general(1800),
+            general(3000, looks=4).model_copy(update={"scale": (0.75, 1.45), "mosaic": 0.1, "focus": 0.75}),
             align(100),
-            joint(1100, general_pools=("limb",)),
-            hard(200),
-            queries(150, words=False),
+            joint(1600, general_pools=("limb",)),
+            hard(150),
+            queries(100, words=False),
         ),
     )

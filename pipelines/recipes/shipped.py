@@ -35,9 +35,9 @@ def shipped() -> Recipe:
         augment=AugmentConfig(size_px=384, scale=(0.65, 1.3), mosaic=0.2),
         stages=(
             restore(300, ("unlabelled", "chest", "limb")),
-            general(2400, LABELLED),
+            general(3000, LABELLED),
             align(100).model_copy(update={"pools": LABELLED}),
-            joint(1000).model_copy(update={"pools": LABELLED}),
+            joint(2000).model_copy(update={"pools": LABELLED}),
             hard(200).model_copy(update={"pools": LABELLED}),
             queries(200, words=True).model_copy(update={"pools": LABELLED}),
         ),

@@ -23,7 +23,7 @@ def restore(steps: int, pools: tuple[str, ...]) -> Stage:
     )
 
 
-def general(steps: int, pools: tuple[str, ...] = ()) -> Stage:
+def general(steps: int, pools: tuple[str, ...] = (), *, looks: int = 0) -> Stage:
     """Everything open, on small views: what boxes and words are at all."""
     return Stage(
         name="general",
@@ -33,6 +33,7 @@ def general(steps: int, pools: tuple[str, ...] = ()) -> Stage:
         size_px=256,
         scale=(0.42, 0.9),
         mosaic=0.4,
+        judge_every=max(1, steps // looks) if looks else 0,
     )
 
 

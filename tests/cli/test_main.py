@@ -211,7 +211,7 @@ def test_bad_usage(film: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [BundleMissingError("no bundle at x"), BundleDamagedError("one byte differs in x")])
 def test_bundle_errors(film: Path, tmp_path: Path, error: Exception) -> None:
-    def load(bundle: Path | None, device: str) -> BlobReader:
+    def load(bundle: Path | None, device: str, base: str | None) -> BlobReader:
         raise error
 
     arguments = ["ground", str(film), "--query", "nodule", "--out", str(tmp_path / "out")]

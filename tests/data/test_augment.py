@@ -76,3 +76,33 @@ def test_four_images_in_one_keep_their_boxes_on_what_they_mark(seed):
     assert float(bright) == pytest.approx(
         sum(float((b[0, 2] - b[0, 0]) * (b[0, 3] - b[0, 1])) for b in placed), rel=0.1
     )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_focused_view_holds_one_of_the_boxes_whole(seed):
+    boxes = torch.tensor([[20.0, 30, 60, 50], [300, 250, 340, 300]])
+    config = AugmentConfig(size_px=128, scale=(0.8, 1.6), aspect=0.0, focus=1.0)
+    view, clipped, kept = crop_and_scale(torch.zeros(400, 400), boxes, config, np.random.default_rng(seed))
+    whole = (clipped > 0).all(1) & (clipped < view.shape[0]).all(1) & kept
+    assert whole.any()
+
+
+def test_a_focused_view_lies_within_a_box_that_is_larger_than_it():
+    config = AugmentConfig(size_px=128, scale=(1.0, 1.0), aspect=0.0, focus=1.0)
+    boxes = torch.tensor([[50.0, 50, 350, 350]])
+    for seed in range(20):
+        clipped = crop_and_scale(torch.zeros(400, 400), boxes, config, np.random.default_rng(seed))[1]
+        width, height = (clipped[0, 2:] - clipped[0, :2]).tolist()
+        assert min(width, height) >= 64
+
+
+def test_focus_finds_what_a_small_view_mostly_misses():
+    image, boxes = torch.zeros(400, 400), torch.tensor([[20.0, 30, 40, 50]])
+
+    def share(focus: float) -> float:
+        config = AugmentConfig(size_px=96, scale=(0.9, 1.1), focus=focus)
+        return sum(bool(crop_and_scale(image, boxes, config, np.random.default_rng(s))[2][0]) for s in range(200)) / 200
+
+    assert share(0.0) < 0.15
+    assert share(0.7) == pytest.approx(0.7, abs=0.12)
+    assert share(1.0) == 1.0

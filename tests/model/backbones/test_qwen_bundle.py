@@ -9,7 +9,10 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from typer.testing import CliRunner
 
+from medground.cli.main import create_app
 from medground.imaging.preprocess import prepare
 from medground.model.backbones.build import build_backbone
 from medground.model.backbones.qwen_config import LoraSize, Mode, QwenConfig
@@ -104,6 +107,20 @@ def test_merged_adapters_are_weights_that_learned(taught, bundle, tmp_path):
     back = read_bundle(tmp_path / "b")
     assert back.network.backbone.mode is Mode.FULL
     assert answers(back) == answers(model)
+
+
+def test_the_command_line_takes_the_base(taught, qwen_folder, tmp_path):
+    save_bundle(taught("qwen3_vl", Mode.LORA), tmp_path / "b")
+    films = tmp_path / "film.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 50), dtype=np.uint8)).save(films)
+    words = (["prototypes", "list"], ["ground", str(films), "--query", "left lung nodule", "--json"])
+    for command in words:
+        asked = [*command, "--bundle", str(tmp_path / "b")]
+        alone = CliRunner().invoke(create_app(), asked)
+        assert alone.exit_code == 3
+        assert "--base" in alone.stderr
+        beside = CliRunner().invoke(create_app(), [*asked, "--base", str(qwen_folder("qwen3_vl"))])
+        assert beside.exit_code == 0, beside.output
 
 
 def test_a_wrong_or_missing_or_damaged_base_is_refused(taught, qwen_folder, tmp_path):
