@@ -8,7 +8,7 @@ from pipelines.recipes.compact import HEADS, SEED, TEXT, TOP_VISION, VISION, com
 from pipelines.recipes.stages import hard
 
 CELLS = ("platelet", "red_blood_cell", "white_blood_cell")
-SIZE_PX = 320
+SIZE_PX = 416
 
 
 def blood() -> Recipe:
@@ -21,22 +21,23 @@ def blood() -> Recipe:
         concepts=CELLS,
         model=compact_model(CELLS, SIZE_PX),
         mix=DataMix(share_blood=1.0),
-        augment=AugmentConfig(size_px=320, scale=(0.65, 1.6), mosaic=0.5),
+        augment=AugmentConfig(size_px=352, scale=(0.6, 1.25), mosaic=0.4),
         stages=(
             Stage(
                 name="general",
-                steps=900,
+                steps=1300,
                 trainable=(VISION, TEXT, *HEADS),
                 size_px=224,
-                scale=(0.5, 1.2),
+                scale=(0.45, 1.1),
+                mosaic=0.5,
             ),
             Stage(
                 name="joint",
-                steps=500,
+                steps=700,
                 trainable=(*TOP_VISION, TEXT, *HEADS),
                 warmup_steps=30,
                 mosaic=0.2,
-                judge_every=125,
+                judge_every=175,
             ),
             hard(100),
         ),
