@@ -20,18 +20,20 @@ from medground.training.batch import Batch
 from medground.training.objective import dense_losses
 from medground.training.prototype_scale import fit_scale
 from medground.training.recipe import Recipe
-from medground.training.step import prototype_rows
+from medground.training.step import Rows, prototype_rows
 from pipelines.sources import say
 
 VIEWS, BATCH = 320, 8
 SHARES = (0.0, 0.2, 0.4)
+Ratio = Callable[[Tensor, Sequence[int]], Tensor]
 
 
 @torch.no_grad()
 def fit_prototypes(recipe: Recipe, network: GroundingNetwork, vocabulary: Vocabulary, pools: Sequence[Pool]) -> None:
-    """Counts the images of each class and fits slope and offset on views of the training pools.
+    """Counts the images of each class, and fits ground, slopes and offsets on views of the training pools.
 
-    The map is pooled over classes: it is learned where there are many examples, and serves where there are few.
+    The maps are pooled over classes: they are learned where there are many examples, and serve where there are few.
+    That of added classes is learned from the trained ones, each scored as if it had been added.
 
     Args:
         recipe: what was trained.
@@ -42,27 +44,39 @@ def fit_prototypes(recipe: Recipe, network: GroundingNetwork, vocabulary: Vocabu
     bank, concepts = network.prototypes, recipe.concepts
     images = Counter(concept for pool in pools for held in pool.items for concept in set(held.concepts))
     bank.set_images(torch.tensor([images[concept] for concept in concepts]))
+    bank.ground.forget()
     plain = AugmentConfig(size_px=recipe.augment.size_px, scale=recipe.augment.scale)
     labelled = [pool for pool in pools if any(held.concepts for held in pool.items)]
     if not labelled:
         return
     views = MixedDataset(labelled, concepts, plain, seed=recipe.seed + 77, length=VIEWS)
     text_CD = network.backbone.read([vocabulary[concept].name for concept in concepts])
-    ratios, hits = [], []
+    seen: list[Rows] = []
     for start in range(0, VIEWS, BATCH):
         batch = Batch.of([views[number] for number in range(start, start + BATCH)])
         pyramid = network.backbone.look(batch.images_B1HW)
         dense = network.dense(pyramid, text_CD)
-        rows = prototype_rows(dense, batch, dense_losses(network, batch, pyramid, dense, text_CD)[1])
-        on_NC = bank.log_ratio(rows.embeddings_ND, range(len(concepts)))
-        off_NC = bank.log_ratio(rows.background_ND, range(len(concepts)))
+        bank.ground.see(dense.embedding_BAD.flatten(0, 1))
+        seen.append(prototype_rows(dense, batch, dense_losses(network, batch, pyramid, dense, text_CD)[1]))
+    for ratio, slope, offset in (
+        (bank.log_ratio, bank.slope, bank.offset),
+        (bank.ground_ratio, bank.added_slope, bank.added_offset),
+    ):
+        for buffer, value in zip((slope, offset), _scale(ratio, seen, len(concepts)), strict=True):
+            buffer.fill_(value)
+
+
+def _scale(ratio: Ratio, seen: Sequence[Rows], concepts: int) -> tuple[float, float]:
+    """Slope and offset from log ratios to text scores: rows of lesions are hits of their class, background is none."""
+    ratios, hits = [], []
+    for rows in seen:
+        on_NC = ratio(rows.embeddings_ND, range(concepts))
+        off_NC = ratio(rows.background_ND, range(concepts))
         ratios += [on_NC.gather(1, rows.concept_N[:, None]).squeeze(1), off_NC.flatten()]
         hits += [torch.ones(len(on_NC)), torch.zeros(off_NC.numel())]
     ratio_N, hit_N = torch.cat(ratios), torch.cat(hits)
     known_N = ratio_N > ABSENT
-    slope, offset = fit_scale(ratio_N[known_N], hit_N[known_N], _balanced(hit_N[known_N]))
-    bank.slope.fill_(slope)
-    bank.offset.fill_(offset)
+    return fit_scale(ratio_N[known_N], hit_N[known_N], _balanced(hit_N[known_N]))
 
 
 def _balanced(hit_N: Tensor) -> Tensor:

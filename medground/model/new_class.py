@@ -19,7 +19,6 @@ from torch import Tensor
 from medground.model.bundle import Bundle
 from medground.model.class_example import Seen
 from medground.model.network import GroundingNetwork
-from medground.model.prototype_scores import few_rows_lift, whitener
 from medground.model.prototypes import PrototypeBank
 from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import DOMAINS
@@ -143,8 +142,7 @@ def remove_class(bundle: Bundle, key: str) -> Bundle:
 
 
 def _check_statistics(bundle: Bundle) -> None:
-    bank = bundle.network.prototypes
-    if not bool((bank.scatter_DD.diagonal().sum() > 0) & (bank.weight_CK.sum() + bank.background_weight_M.sum() > 0)):
+    if not bundle.network.prototypes.ground.known:
         raise UsageError(
             f"the bundle {bundle.info.name} {bundle.info.version} keeps no statistics of its embeddings to hold a new "
             "class against (bundles from before prototypes have none): train one with `python -m pipelines train`"
@@ -172,9 +170,6 @@ def _known_better(bank: PrototypeBank, column: int, rows_ND: Tensor, images: int
     grown.scatter_DD.copy_(bank.scatter_DD)
     grown.scatter_weight.copy_(bank.scatter_weight)
     grown.images_C[column] += images
-    if bool(grown.added_C[column]):
-        factor_DD = whitener(grown.scatter_DD, grown.config.shrinkage)
-        grown.lift_C[column] = few_rows_lift(grown.weight_CK[column], grown.scatter_DD, factor_DD)
     return grown
 
 

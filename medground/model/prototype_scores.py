@@ -131,22 +131,6 @@ def split_rows(rows_ND: Tensor, factor_DD: Tensor, slots: int) -> tuple[Tensor, 
     return centres_KD @ factor_DD.T, count_K
 
 
-def few_rows_lift(count_K: Tensor, scatter_DD: Tensor, factor_DD: Tensor) -> Tensor:
-    """What the noise of prototypes from few rows takes from the log density of their class, to be given back.
-
-    The mean of n rows lies too far out by the noise of a row / n (squared, whitened), so the class looks less likely
-    everywhere: by 32 for two rows of 128 numbers. A scale fitted on well-known classes would not do for it. Only the
-    class's own ratio is lifted: as what others are held against, the plain density is the cautious one.
-
-    Args:
-        count_K: rows of each prototype.
-        scatter_DD: mean outer product of the rows' offsets from their prototype.
-        factor_DD: of `whitener`.
-    """
-    noise = torch.cholesky_solve(scatter_DD, factor_DD).trace()
-    return noise * (count_K > 0).sum() / (2 * count_K.sum())
-
-
 def contrast_weights(used_C: Tensor, background: bool) -> Tensor:
     """Weights (C, C + 1) of the groups that each class is held against; each row sums to one, or is zero.
 

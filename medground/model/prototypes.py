@@ -1,7 +1,9 @@
 """Prototypes of rare classes: what their locations look like, held against the background and the other classes.
 
 Text alone is learned poorly from a handful of images. A bank keeps a few mean embeddings per class and scores a
-location by a likelihood ratio; its share of the score shrinks as the images of the class grow in number.
+location by a likelihood ratio; its share of the score shrinks as the images of the class grow in number. A class that
+was added after training is held against the common run of locations instead (`ground_statistics`): the network learned
+nothing that sets it apart from lesions.
 
 Legend: C classes, K prototypes per class, M background prototypes, S = C K + M slots, D embedding width, N rows,
     B images, A locations, P phrases.
@@ -19,9 +21,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from medground.model.ground_statistics import GroundStatistics
 from medground.model.prototype_scores import (
     contrast_weights,
-    few_rows_lift,
     group_log_densities,
     halves,
     log_ratios,
@@ -75,8 +77,9 @@ class PrototypeBank(nn.Module):
         scatter_DD, scatter_weight: mean outer product of the rows' offsets from their prototype, and the weight seen.
         images_C: training images that hold the class.
         added_C: whether the class was added after training, so that its text was never trained.
-        lift_C: what is added to the log ratio of the class; not 0 only for an added one.
         slope, offset: from the log ratio to the scale of text logits.
+        added_slope, added_offset: the same for the log ratio of an added class.
+        ground: statistics of all locations.
     """
 
     means_CKD: Tensor
@@ -87,9 +90,10 @@ class PrototypeBank(nn.Module):
     scatter_weight: Tensor
     images_C: Tensor
     added_C: Tensor
-    lift_C: Tensor
     slope: Tensor
     offset: Tensor
+    added_slope: Tensor
+    added_offset: Tensor
 
     def __init__(self, classes: int, width: int, config: PrototypeConfig) -> None:
         super().__init__()
@@ -101,11 +105,12 @@ class PrototypeBank(nn.Module):
         self.register_buffer("background_weight_M", zeros(config.background))
         self.register_buffer("scatter_DD", zeros(width, width))
         self.register_buffer("scatter_weight", zeros(()))
-        self.register_buffer("lift_C", zeros(classes))
-        self.register_buffer("slope", torch.ones((), dtype=torch.float64))
-        self.register_buffer("offset", zeros(()))
+        for name in ("", "added_"):
+            self.register_buffer(f"{name}slope", torch.ones((), dtype=torch.float64))
+            self.register_buffer(f"{name}offset", zeros(()))
         self.register_buffer("images_C", torch.zeros(classes, dtype=torch.int64))
         self.register_buffer("added_C", torch.zeros(classes, dtype=torch.bool))
+        self.ground = GroundStatistics(width)
 
     @torch.no_grad()
     def set_images(self, images_C: Tensor) -> None:
@@ -182,6 +187,8 @@ class PrototypeBank(nn.Module):
     def log_ratio(self, embeddings: Tensor, columns: Sequence[int]) -> Tensor:
         """How much likelier each location is under a class than under the background and all other classes.
 
+        An added class is held against the ground; see `ground_ratio`.
+
         Args:
             embeddings: (..., D).
             columns: P class columns; -1 = no class.
@@ -203,8 +210,29 @@ class PrototypeBank(nn.Module):
         weights_CG = contrast_weights(self.weight_CK.sum(1) > 0, bool(self.background_weight_M.any()))
         asked = [max(column, 0) for column in columns]
         ratio = log_ratios(densities_GR, asked, weights_CG).view(*embeddings.shape[:-1], len(columns))
+        if bool(self.added_C[asked].any()):
+            ratio = torch.where(self.added_C[asked], self.ground_ratio(embeddings, columns), ratio)
         known_P = self._ready()[asked] & torch.tensor([column >= 0 for column in columns], device=ratio.device)
-        return torch.where(known_P, ratio + self.lift_C[asked].float(), ABSENT)
+        return torch.where(known_P, ratio, ABSENT)
+
+    @torch.no_grad()
+    def ground_ratio(self, embeddings: Tensor, columns: Sequence[int]) -> Tensor:
+        """How much likelier each location is under a class than under the common run of locations.
+
+        Args:
+            embeddings: (..., D).
+            columns: P class columns; -1 = no class.
+
+        Returns:
+            Natural log of the ratio, (..., P), float32; `ABSENT` for no class and for a class without prototypes.
+        """
+        rows_RD = embeddings.reshape(-1, embeddings.shape[-1])
+        scores_RP = rows_RD.new_full((len(rows_RD), len(columns)), ABSENT, dtype=torch.float32)
+        for place, column in enumerate(columns):
+            if column >= 0 and bool(self.weight_CK[column].any()):
+                known = self.means_CKD[column], self.weight_CK[column], self.scatter_DD
+                scores_RP[:, place] = self.ground.log_ratio(rows_RD, *known, self.config.shrinkage)
+        return scores_RP.view(*embeddings.shape[:-1], len(columns))
 
     @torch.no_grad()
     def share_C(self) -> Tensor:  # noqa: N802 - shape suffix
@@ -229,15 +257,18 @@ class PrototypeBank(nn.Module):
         share_P = torch.cat([self.share_C(), self.slope.new_zeros(1)])[list(columns)].to(text_logits_BAP.dtype)
         if not bool(share_P.any()):
             return text_logits_BAP
-        scores_BAP = self.slope.float() * self.log_ratio(embeddings_BAD, columns) + self.offset.float()
+        added_P = torch.cat([self.added_C, self.added_C.new_zeros(1)])[list(columns)]
+        slope_P = torch.where(added_P, self.added_slope, self.slope).float()
+        offset_P = torch.where(added_P, self.added_offset, self.offset).float()
+        scores_BAP = slope_P * self.log_ratio(embeddings_BAD, columns) + offset_P
         return (1 - share_P) * text_logits_BAP + share_P * scores_BAP.to(text_logits_BAP.dtype)
 
     @torch.no_grad()
     def with_class(self, embeddings_ND: Tensor, images: int) -> PrototypeBank:
         """A new bank with one more class, the last column, known from a few examples only.
 
-        Its prototypes are `split_rows` of the examples, at most one for two rows, with `few_rows_lift`. Covariance,
-        background and the other prototypes stay; the other classes are held against the new class too.
+        Its prototypes are `split_rows` of the examples, at most one for two rows. Covariance, background, ground and
+        the other prototypes stay; the other classes are held against the new class too.
 
         Args:
             embeddings_ND: embeddings of locations on the examples.
@@ -254,10 +285,10 @@ class PrototypeBank(nn.Module):
         bad = int((~embeddings_ND.isfinite()).any(1).sum())
         if bad:
             raise UsageError(f"{bad} of {len(embeddings_ND)} example rows are not finite: leave those images out")
-        if not bool((self.scatter_DD.diagonal().sum() > 0) & (self._slots()[1].sum() > 0)):
-            raise UsageError("this bank has no prototypes to hold a new class against: update it in training first")
+        if not self.ground.known:
+            raise UsageError("this bank knows no ground to hold a new class against: let it see locations of images")
         slots = max(1, min(per_class, len(embeddings_ND) // 2))
-        factor_DD = whitener(self.scatter_DD, self.config.shrinkage)
+        factor_DD = whitener(self.ground.covariance_DD, self.config.shrinkage)
         means_KD, count_K = split_rows(embeddings_ND, factor_DD, slots)
         bank = PrototypeBank(classes + 1, width, self.config).to(self.scatter_DD.device)
         for name, value in self.named_buffers():
@@ -265,7 +296,6 @@ class PrototypeBank(nn.Module):
             (grown if grown.shape == value.shape else grown[:classes]).copy_(value)
         bank.means_CKD[-1, :slots], bank.weight_CK[-1, :slots] = means_KD, count_K
         bank.images_C[-1], bank.added_C[-1] = images, True
-        bank.lift_C[-1] = few_rows_lift(count_K, self.scatter_DD, factor_DD)
         return bank
 
     def _check(self, columns: Sequence[int]) -> None:
@@ -295,4 +325,5 @@ class PrototypeBank(nn.Module):
         """Whether (C,) a class has prototypes, a covariance, and something to be held against."""
         used_C = self.weight_CK.sum(1) > 0
         others_C = used_C.sum() - used_C.long() + (self.background_weight_M.sum() > 0)
-        return used_C & (others_C > 0) & (self.scatter_DD.diagonal().sum() > 0)
+        trained_C = (others_C > 0) & (self.scatter_DD.diagonal().sum() > 0)
+        return used_C & torch.where(self.added_C, self.ground.known, trained_C)

@@ -133,6 +133,9 @@ def trained_bundle(steps: int = 120) -> Bundle:
     network.eval().requires_grad_(False)
     round_as_stored(network)
     channels_last(network)
+    with torch.no_grad():
+        seen = network.backbone.look(Batch.of(samples).images_B1HW)
+        network.prototypes.ground.see(network.dense(seen, torch.zeros(0, 32)).embedding_BAD.flatten(0, 1))
     torch.set_num_threads(threads)
     torch.set_rng_state(state)
     return _bundle(network)

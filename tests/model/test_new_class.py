@@ -60,18 +60,17 @@ def ap50(bundle: Bundle, key: str, letter: str, shapes: str) -> float:
         own = tuple(Truth(str(seed), key, box) for box, shape in zip(boxes, shapes, strict=True) if shape == letter)
         truths.append(ImageTruth(str(seed), str(seed), own, frozenset({key})))
         phrase = Phrase(key, key.replace("_", " "))
-        (reading,) = Grounder(bundle).read([image], [phrase], max_boxes=30, top_k=0, min_score=0.0)
+        (reading,) = Grounder(bundle).read([image], [phrase], max_boxes=30, min_score=0.0)
         found += [Detection(str(seed), key, box.box_xyxy_px, box.score) for box in reading.phrases[0].candidates]
     value = average_precision(truths, found, key)
     assert value is not None
     return value
 
 
-def test_the_class_is_found_on_films_that_gave_no_example(old: Bundle, new: Bundle) -> None:
-    before, after = (ap50(bundle, "dark_spot", NEW, f"s{NEW}") for bundle in (old, new))
+def test_the_class_is_found_on_films_that_gave_no_example(old: Bundle, new: Bundle, seen: list[Seen]) -> None:
     assert old.scope.find("dark_spot", FILM) is None  # asked about it, the old bundle says that it was not trained
-    assert after > 0.5
-    assert after > before + 0.25  # the words alone, which nobody trained
+    assert ap50(new, "dark_spot", NEW, f"s{NEW}") > 0.5  # 0.66 to 0.93 over four trainings
+    assert ap50(add_class(old, SPOT, seen[:1]), "dark_spot", NEW, f"s{NEW}") > 0.4  # one film: 0.57 to 0.87
 
 
 def test_no_weight_changes(old: Bundle, new: Bundle) -> None:
@@ -112,7 +111,7 @@ def test_prototypes_alone_score_the_class_and_its_best_box_is_its_presence(new: 
     image, _ = model_film(1000, f"s{NEW}")
     mixed = Grounder(new, query_weight=0.9)  # the decoder, which never learned the class, is not asked
     asked = [Phrase("dark_spot", words) for words in ("dark spot", "暗斑")]
-    (reading,) = mixed.read([image], asked, max_boxes=30, top_k=0, min_score=0.0)
+    (reading,) = mixed.read([image], asked, max_boxes=30, min_score=0.0)
     first, second = reading.phrases
     assert first.candidates == second.candidates  # whatever the words
     assert first.presence == pytest.approx(first.candidates[0].score)
@@ -121,7 +120,7 @@ def test_prototypes_alone_score_the_class_and_its_best_box_is_its_presence(new: 
         dense = network.dense(network.backbone.look(image.pixels_HW[None, None]), torch.zeros(0, 32))
     bank = network.prototypes
     ratio_A = bank.log_ratio(dense.embedding_BAD[0], [len(CLASSES)])[:, 0]
-    expected = float(bank.slope) * float(ratio_A.max()) + float(bank.offset)
+    expected = float(bank.added_slope) * float(ratio_A.max()) + float(bank.added_offset)
     raws, _ = mixed.raw(image, asked[:1])
     assert raws[0].presence_logit == pytest.approx(expected, abs=1e-3)
 
@@ -183,11 +182,7 @@ def test_a_second_helping_counts_and_keeps_the_covariance(old: Bundle, seen: lis
     assert float(bank.weight_CK[-1].sum()) == pytest.approx(rows)
     assert int(bank.images_C[-1]) == 8
     assert torch.equal(bank.scatter_DD, old.network.prototypes.scatter_DD)
-    used = int((bank.weight_CK[-1] > 0).sum())
-    first = add_class(old, SPOT, seen[:3]).network.prototypes
-    few = float(first.weight_CK[-1].sum())
-    noise = float(first.lift_C[-1]) * 2 * few / int((first.weight_CK[-1] > 0).sum())
-    assert float(bank.lift_C[-1]) == pytest.approx(noise * used / (2 * rows))
+    assert torch.equal(bank.ground.covariance_DD, old.network.prototypes.ground.covariance_DD)
     assert more.summary["added_classes"]["dark_spot"]["boxes"] == 8
     assert more.info.version == "1+dark_spot"
 

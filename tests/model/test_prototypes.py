@@ -39,6 +39,7 @@ def filled(classes: int = 3, width: int = 4, **changes: float) -> PrototypeBank:
     root = random(width, width, seed=4)
     bank.scatter_DD.copy_(root @ root.T + 0.1 * torch.eye(width))
     bank.scatter_weight.fill_(50)
+    bank.ground.see(random(40, width, seed=9))
     bank.set_images(torch.arange(classes) * 20)
     return bank
 
@@ -298,12 +299,14 @@ def test_blend_by_hand():
     bank = filled(images_half=20, max_share=0.5)
     bank.weight_CK[0] = 0
     bank.added_C[2] = True
-    bank.slope.fill_(0.5)
-    bank.offset.fill_(-3)
+    for name, value in {"slope": 0.5, "offset": -3.0, "added_slope": 0.2, "added_offset": -1.0}.items():
+        bank.get_buffer(name).fill_(value)
     text = random(2, 5, 4, seed=5).float().requires_grad_()
     embeddings = random(2, 5, 4, seed=6).float().requires_grad_()
     mixed = bank.blend(text, embeddings, [0, 1, 2, -1])
-    score = 0.5 * bank.log_ratio(embeddings, [1, 2]) - 3
+    score = bank.log_ratio(embeddings, [1, 2])
+    assert torch.equal(score[..., 1:], bank.ground_ratio(embeddings, [2]))
+    score = score * torch.tensor([0.5, 0.2]) - torch.tensor([3.0, 1.0])
     assert torch.equal(mixed[..., [0, 3]], text[..., [0, 3]])
     assert torch.allclose(mixed[..., 1], 0.75 * text[..., 1] + 0.25 * score[..., 0])
     assert torch.allclose(mixed[..., 2], score[..., 1])
@@ -346,7 +349,7 @@ def test_with_class_leaves_the_rest_and_finds_the_clusters():
     assert sorted(bigger.weight_CK[2].tolist()) == [0, 2, 3]
     for name, value in bank.state_dict().items():
         assert torch.equal(value, before[name]), name
-        grown = bigger.get_buffer(name)
+        grown = bigger.state_dict()[name]
         assert torch.equal(grown if grown.shape == value.shape else grown[:2], value), name
     probe = random(6, 4, seed=8)
     assert float(bigger.log_ratio(probe[:1], [0])) == pytest.approx(slow_ratio(bigger, probe[0], 0, 0.1), abs=1e-3)
@@ -370,7 +373,7 @@ def test_with_class_refuses(rows, images, message):
 
 
 def test_with_class_needs_a_trained_bank():
-    with pytest.raises(UsageError, match="in training first"):
+    with pytest.raises(UsageError, match="knows no ground"):
         PrototypeBank(2, 4, PrototypeConfig()).with_class(random(3, 4), 3)
 
 
@@ -387,6 +390,7 @@ def test_a_few_examples_do_where_cosine_fails(examples):
         noise = random(90, width, seed=step).float() * scale
         label = torch.arange(30) % 2
         bank.update(noise[:30] + means[label], label, torch.ones(30), noise[30:])
+        bank.ground.see(noise)
     few = random(examples, width, seed=100).float() * scale + means[2]
     positive = random(300, width, seed=101).float() * scale + means[2]
     negative = random(300, width, seed=102).float() * scale
