@@ -71,12 +71,16 @@ class Recorder:
         return self._grounder.image_size_px
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
     ) -> list[ImageReading]:
         """Reads with no minimum score, keeps that, and gives back what was asked for."""
-        full = self._grounder.read(images, phrases, max_boxes=max(max_boxes, BOXES), top_k=top_k, min_score=0.0)
+        full = self._grounder.read(images, phrases, max_boxes=max(max_boxes, BOXES), min_score=0.0)
         self.readings += full
         return [_above(reading, min_score, max_boxes) for reading in full]
+
+    def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
+        """As the model does."""
+        return self._grounder.describe(regions)
 
 
 def _above(reading: ImageReading, min_score: float, max_boxes: int) -> ImageReading:

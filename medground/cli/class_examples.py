@@ -177,7 +177,7 @@ def self_check(
             if record.patient_id != patient:
                 continue
             image = prepare(displayed(record), grounder.image_size_px)
-            (reading,) = grounder.read([image], [phrase], max_boxes=_BOXES, top_k=0, min_score=0.0)
+            (reading,) = grounder.read([image], [phrase], max_boxes=_BOXES, min_score=0.0)
             shown += [
                 Detection(record.record_id, concept.key, box.box_xyxy_px, box.score)
                 for box in reading.phrases[0].candidates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medground.inference.understand import order_words
 from medground.schema.result import Answer, Finding, Understood, Verdict
 
 
@@ -23,9 +24,9 @@ def meaning(understood: Understood, verdict: Verdict) -> str:
         words = f"anything but {words}" if words else "anything"
     elif not words:
         words = "nothing known" if verdict == Verdict.UNSUPPORTED else "any finding"
-    order = f"{understood.relation.value} " if understood.relation else ""
+    order = [order_words(understood.relation, understood.rank, understood.count)] if understood.relation else []
     place = [part.value for part in (understood.side, understood.zone) if part is not None]
-    return ", ".join([f"{order}{words}", *place])
+    return ", ".join([" ".join([*order, *understood.attributes, words]), *place])
 
 
 def verdict_words(answer: Answer) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from medground.inference.choose import at_least, choose
 from medground.inference.describe import describe
+from medground.inference.duplicates import Survivor, merge
 from medground.inference.examine import Examination
 from medground.inference.ids import answer_id, finding_id
 from medground.inference.reader import Reader
-from medground.inference.sighting import Seen, Sighting, is_settled, lies_where_asked, pick, see
+from medground.inference.sighting import Seen, Sighting, is_settled, lies_where_asked, see
 from medground.inference.targets import targets, untrained
 from medground.inference.understand import Question
 from medground.inference.verdict import decide, overall_presence, presence_where_asked
@@ -24,45 +26,79 @@ from medground.schema.result import (
     Understood,
     Verdict,
 )
+from medground.schema.vocabulary import Concept
 
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What is to be shown, how probable it is, and whether the place or order asked for could be told."""
+    """What is to be shown, how probable it is, and whether the place, order or look asked for could be told.
 
-    shown: tuple[Sighting, ...]
+    Warnings are about what is shown, notes are told whatever comes of it.
+    """
+
+    shown: tuple[Survivor, ...]
     presence: float
     undecided: bool
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-def answer_question(
-    question: Question,
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """An answer without its findings, and the lesions these are to be made of."""
+
+    answer: Answer
+    shown: tuple[Survivor, ...] = ()
+
+
+def answer_questions(
+    questions: Sequence[Question],
     study: Study,
     examinations: Sequence[Examination],
     reader: Reader,
     settings: Settings,
     *,
     floor: float,
-) -> Answer:
-    """Answer a question about a study.
+) -> tuple[Answer, ...]:
+    """Answer the questions about a study; what its lesions look like is decoded once, for all answers together.
 
     Args:
-        question: what was asked.
+        questions: what was asked.
         study: what it was asked of.
-        examinations: one per group of the study, with the phrases of this question read.
+        examinations: one per group of the study, with the phrases of these questions read.
         reader: the model.
-        settings: limits of the answer.
+        settings: limits of each answer.
         floor: score below which the reader reported no box, 0..1.
 
     Returns:
-        The answer; unsupported where no image of the study is within scope for the question.
+        One answer per question; unsupported where no image of the study is within scope for it.
     """
+    drafts = [_draft(question, study, examinations, reader, settings, floor) for question in questions]
+    looks = _looks([lesion.sighting for draft in drafts for lesion in draft.shown[: settings.top_k]], reader)
+    answers = []
+    for draft in drafts:
+        findings = tuple(
+            _finding(lesion, rank, draft.answer.id, reader, looks if rank < settings.top_k else {})
+            for rank, lesion in enumerate(draft.shown)
+        )
+        answers.append(draft.answer.model_copy(update={"findings": findings}))
+    return tuple(answers)
+
+
+def _draft(
+    question: Question,
+    study: Study,
+    examinations: Sequence[Examination],
+    reader: Reader,
+    settings: Settings,
+    floor: float,
+) -> _Draft:
+    """Everything of one answer but its findings; unsupported where no image is within scope for the question."""
     name = answer_id(study.instance_keys, question.text, reader.info, settings)
     supported, reasons = _supported(question, examinations, reader)
     if not supported:
-        return _answer(name, question, (), Verdict.UNSUPPORTED, None, (), reasons)
-    judged = _judge(question.understood, supported, settings.min_score, floor)
+        return _Draft(_answer(name, question, (), Verdict.UNSUPPORTED, None, reasons))
+    judged = _judge(question, supported, reader, settings.min_score, floor)
     missing = _missing(question, supported, reader)
     scope = reader.scope
     verdict = decide(
@@ -75,12 +111,21 @@ def answer_question(
     if verdict == Verdict.NOT_FOUND and missing:
         verdict = Verdict.UNCERTAIN  # part of what was asked could not be looked for
     shown = () if verdict == Verdict.NOT_FOUND else judged.shown[: settings.max_boxes]
-    warnings = [*(judged.warnings if shown else ()), *_notices(supported, missing, reader)]
+    warnings = [*(judged.warnings if shown else ()), *judged.notes, *_notices(supported, missing, reader)]
     warnings += [f'"{word[:40]}" was not understood and not used' for word in question.understood.unknown_words[:5]]
     if verdict == Verdict.UNCERTAIN and not shown and judged.presence >= scope.found_threshold:
         warnings.append("it is probably there, but no box reaches the minimum score")
-    findings = tuple(_finding(s, rank, name, reader, settings.top_k) for rank, s in enumerate(shown))
-    return _answer(name, question, _examined(supported), verdict, judged.presence, findings, warnings)
+    return _Draft(_answer(name, question, _examined(supported), verdict, judged.presence, warnings), shown)
+
+
+def _looks(sightings: Sequence[Sighting], reader: Reader) -> dict[int, tuple[str, ...]]:
+    """Appearance words by the identity of the region, decoded once however many answers show it."""
+    regions = {
+        id(sighting.candidate.region): (sighting.candidate.region, sighting.concept, sighting.place.domain)
+        for sighting in sightings
+        if sighting.candidate.region is not None
+    }
+    return dict(zip(regions, reader.describe(list(regions.values())), strict=True))
 
 
 def _answer(
@@ -89,7 +134,6 @@ def _answer(
     examined: tuple[Examined, ...],
     verdict: Verdict,
     presence: float | None,
-    findings: tuple[Finding, ...],
     warnings: Sequence[str],
 ) -> Answer:
     return Answer(
@@ -100,7 +144,7 @@ def _answer(
         examined=examined,
         verdict=verdict,
         presence=presence,
-        findings=findings,
+        findings=(),
         warnings=_sentences(warnings),
     )
 
@@ -138,7 +182,8 @@ def _no_target(question: Question, examination: Examination, reader: Reader) -> 
     return f"this model was not trained to find {names or 'anything'} on a {kind}"
 
 
-def _judge(understood: Understood, supported: Sequence[Seen], min_score: float, floor: float) -> _Judged:
+def _judge(question: Question, supported: Sequence[Seen], reader: Reader, min_score: float, floor: float) -> _Judged:
+    understood = question.understood
     settled = [seen for seen in supported if seen.settles(understood)]
     undecided = not settled
     warnings = []
@@ -146,22 +191,50 @@ def _judge(understood: Understood, supported: Sequence[Seen], min_score: float, 
         warnings.append("the side or zone asked for cannot be told: the image has no header that settles it")
         understood = understood.model_copy(update={"side": None, "zone": None})
     used = settled or list(supported)
-    kept = [s for seen in used for s in seen.sightings if lies_where_asked(s, understood) and s.score >= min_score]
+    inside = [s for seen in used for s in seen.sightings if lies_where_asked(s, understood)]
+    kept = [s for s in inside if s.score >= min_score]
     kept.sort(key=lambda s: (-s.score, s.view.key, s.view.frame, s.candidate.box_xyxy_px))
     if kept and not any(is_settled(s, understood) for s in kept):
         undecided = True
         warnings.append("what was seen lies on the midline and cannot be given a side")
     presence = _presence(understood, used, floor)
-    if understood.relation and kept:
-        picked = pick(kept, understood.relation)
-        if picked is None:
-            undecided = True
-            warnings.append(
-                f"which is the {understood.relation.value} cannot be told on these images, so all are shown"
-            )
-        else:
-            kept = [picked]
-    return _Judged(tuple(kept), presence, undecided, tuple(warnings))
+    if understood.rank > 1:  # it is there only where so many are
+        real = at_least([lesion.sighting.score for lesion in merge(inside, reader.vocabulary)], understood.rank)
+        presence = min(presence, max(real, floor))
+    # One lesion under two names is one: else the largest would have a rival that is itself.
+    lesions = merge(kept, reader.vocabulary)
+    if question.orders and lesions:
+        undecided = True
+        warnings.append(f"the question asks for the {' and the '.join(question.orders)} at once, so all are shown")
+    judged = _Judged(lesions, presence, undecided, tuple(warnings))
+    return _chosen(judged, understood, reader, floor) if lesions else judged
+
+
+def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: float) -> _Judged:
+    """What of several is asked for: the largest, the second, the round one; all, where the question names nothing."""
+    sightings = [lesion.sighting for lesion in judged.shown]
+    if understood.attributes:
+        sightings = _described(sightings, reader)
+    choice = choose(sightings, understood)
+    fitting = [sightings[index].score for index in choice.fitting]
+    others = [sighting.score for index, sighting in enumerate(sightings) if index not in choice.fitting]
+    return _Judged(
+        tuple(judged.shown[index] for index in choice.shown),
+        presence_where_asked(judged.presence, fitting, others, floor),
+        judged.undecided or choice.undecided,
+        (*judged.warnings, *choice.warnings),
+        notes=choice.warnings if understood.rank > len(sightings) else (),
+    )
+
+
+def _described(sightings: Sequence[Sighting], reader: Reader) -> list[Sighting]:
+    """The sightings with the words for their looks: a question for a look is answered by these."""
+    looks = _looks(sightings, reader)
+    words = [looks.get(id(sighting.candidate.region), sighting.candidate.appearance) for sighting in sightings]
+    return [
+        replace(sighting, candidate=replace(sighting.candidate, appearance=said))
+        for sighting, said in zip(sightings, words, strict=True)
+    ]
 
 
 def _presence(understood: Understood, used: Sequence[Seen], floor: float) -> float:
@@ -205,9 +278,10 @@ def _examined(supported: Sequence[Seen]) -> tuple[Examined, ...]:
     )
 
 
-def _finding(sighting: Sighting, rank: int, answer: str, reader: Reader, top_k: int) -> Finding:
+def _finding(lesion: Survivor, rank: int, answer: str, reader: Reader, looks: Mapping[int, tuple[str, ...]]) -> Finding:
+    sighting, view = lesion.sighting, lesion.sighting.view
     concept = reader.vocabulary[sighting.concept]
-    view = sighting.view
+    also = [reader.vocabulary[key] for key, _ in lesion.also]
     return Finding(
         id=finding_id(answer, view.key, view.frame, sighting.concept, rank),
         source=view.source,
@@ -218,17 +292,23 @@ def _finding(sighting: Sighting, rank: int, answer: str, reader: Reader, top_k: 
         extent=sighting.extent,
         size_mm=sighting.place.size_mm,
         score=sighting.score,
-        concept=FindingConcept(key=concept.key, name=concept.name, code=concept.code),
+        concept=_named(concept),
+        also=tuple(_named(other) for other in also),
         laterality=sighting.place.side,
         zone=sighting.place.zone,
         description=describe(
             concept,
             sighting.place,
             sighting.score,
-            appearance=sighting.candidate.appearance if rank < top_k else (),
+            also=also,
+            appearance=looks.get(id(sighting.candidate.region), ()),
             appearance_synthetic=True,  # only a phantom's recipe says how a region looks, see schema.record.Region
         ),
     )
+
+
+def _named(concept: Concept) -> FindingConcept:
+    return FindingConcept(key=concept.key, name=concept.name, code=concept.code)
 
 
 def _sentences(parts: Sequence[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Everything about place and size is computed from the box; only the name, the loo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medground.data.questions import is_plural, with_article
@@ -54,6 +55,7 @@ def describe(
     place: Place,
     score: float,
     *,
+    also: Sequence[Concept] = (),
     appearance: tuple[str, ...] = (),
     appearance_synthetic: bool = False,
 ) -> Description:
@@ -63,6 +65,7 @@ def describe(
         concept: what it is.
         place: where it is and how large.
         score: calibrated probability, 0..1.
+        also: what else the same box was read as.
         appearance: appearance words of the region, most certain first; empty where none were decoded.
         appearance_synthetic: whether these words were learnt from synthetic images.
 
@@ -71,6 +74,7 @@ def describe(
     """
     statements = [
         Statement(kind=StatementKind.FINDING, text=f"Marked as {with_article(concept.name)}.", origin=Origin.MODEL),
+        *_also(also),
         *_location(place),
         Statement(kind=StatementKind.SIZE, text=_size(place.box, place.size_mm), origin=Origin.MEASURED),
     ]
@@ -103,6 +107,13 @@ def _certainty(concept: Concept, score: float) -> str:
     name = with_article(concept.name)
     verb = "are" if is_plural(concept.name) else "is"
     return f"{_capital(name)} {verb} {certainty_words(score)} here (calibrated probability {number})."
+
+
+def _also(concepts: Sequence[Concept]) -> list[Statement]:
+    if not concepts:
+        return []
+    names = _listed([with_article(concept.name) for concept in concepts])
+    return [Statement(kind=StatementKind.FINDING, text=f"Also read as {names}.", origin=Origin.MODEL)]
 
 
 def _location(place: Place) -> list[Statement]:
@@ -159,6 +170,11 @@ def _size(box: Box, size_mm: SizeMm | None) -> str:
 
 def _appearance(words: tuple[str, ...], *, synthetic: bool) -> str:
     """One sentence of the appearance words, each once."""
-    *first, last = dict.fromkeys(words)
-    listed = f"{', '.join(first)} and {last}" if first else last
+    listed = _listed(list(dict.fromkeys(words)))
     return f"It looks {listed}{' (words learnt from synthetic images)' if synthetic else ''}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """At least one name, as an enumeration."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

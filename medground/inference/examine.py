@@ -26,10 +26,9 @@ MIN_VOLUME_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a reader reports: boxes per phrase and image, of which described, and the least score."""
+    """How much a reader reports: boxes per phrase and image, and the least score."""
 
     max_boxes: int
-    top_k: int
     floor: float
 
 
@@ -95,7 +94,7 @@ def examine(
     phrases = phrases_of(questions, gate.domains, reader)
     for batch in _batches(_prepared(group, reader, reasons, refused, looked_at)):
         images = [image for _, image in batch]
-        readings = reader.read(images, phrases, max_boxes=limits.max_boxes, top_k=limits.top_k, min_score=limits.floor)
+        readings = reader.read(images, phrases, max_boxes=limits.max_boxes, min_score=limits.floor)
         for (view, image), reading in zip(batch, readings, strict=True):
             reason = gate_reading(reading, gate.domains, reader.scope)
             if reason:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import medground
-from medground.inference.answer import answer_question
+from medground.inference.answer import answer_questions
 from medground.inference.examine import Examination, Limits, examine
 from medground.inference.gather import Gathered
 from medground.inference.ids import result_id
@@ -95,7 +95,7 @@ def ground(
         questions = [understand(query, reader.vocabulary) for query in request.queries]
     settings = _settings(request, reader)
     floor = min(settings.min_score, reader.scope.not_found_threshold)
-    limits = Limits(settings.max_boxes, settings.top_k, floor)
+    limits = Limits(settings.max_boxes, floor)
     with _timed(timing, "look"):
         looked = _look(gathered.studies, questions, reader, limits, progress)
     refused = [*gathered.refused, *(refusal for _, seen in looked for part in seen for refusal in part.refused)]
@@ -104,9 +104,7 @@ def ground(
         raise DecodeError(_nothing_decoded(refused))
     with _timed(timing, "answer"):
         studies = [
-            _study_result(
-                study, seen, [answer_question(q, study, seen, reader, settings, floor=floor) for q in questions]
-            )
+            _study_result(study, seen, answer_questions(questions, study, seen, reader, settings, floor=floor))
             for study, seen in answerable
         ]
     keys = [study.instance_keys for study, _ in answerable]

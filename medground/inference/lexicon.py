@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -20,8 +21,12 @@ Role = Literal[
     "side",
     "zone",
     "relation",
+    "comparative",
+    "number",
+    "attribute",
     "part",
     "except",
+    "outside",
     "link",
     "prep",
     "end",
@@ -35,7 +40,7 @@ ConceptNames = tuple[tuple[str, tuple[str, ...]], ...]
 """Concept keys, each with all phrases that name it."""
 
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
-_TOKEN = re.compile(rf"{HAN.pattern}|[^\W_]+|[^\w\s]|_")
+_TOKEN = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\W_])+|[^\w\s]|_")
 _MEASURE = re.compile(r"\d+(mm|cm)?")
 
 
@@ -45,6 +50,20 @@ class Lexicon(StrictConfig):
     Attributes:
         side, zone, relation: value of the enumeration to the words for it.
         side_and_zone: `side|zone` to the Chinese words that say both at once.
+        comparative: relation to the words that mean it where they single one out ("the larger"), and nothing else in "a
+            larger nodule".
+        choice: relation to the words that mean it in "the upper one" and "the upper of the two" alone.
+        that_one, that: Chinese words that mean a relation with one of `that` behind them, and those.
+        ranked, ordinal: words for a rank in an order, around an ordinal `{}`, and the ordinals.
+        nearness: how "nearest to {}" is said, and its opposite; `near` has the bare adjectives.
+        landmark: relation to what is near, for the `{}` of `nearness`.
+        number, counter: number to the words for it, and the Chinese counters behind it.
+        attribute: appearance word to all words for it.
+        attribute_concepts: finding to the appearance word that it is before another ("钙化的结节").
+        denial: words that deny the adjective behind them.
+        lack: words that deny the finding behind them where it is such an appearance word.
+        indefinite: words that make a comparative behind them a mere adjective.
+        outside: words that exclude what is before them ("结节以外").
         part: regions of the body, joined by `|`, to the words for them.
         except_words: words that exclude what follows ("other than").
         link: words that join two findings.
@@ -64,6 +83,23 @@ class Lexicon(StrictConfig):
     zone: dict[Zone, tuple[str, ...]]
     side_and_zone: dict[str, tuple[str, ...]] = Field(alias="side and zone")
     relation: dict[Relation, tuple[str, ...]]
+    comparative: dict[Relation, tuple[str, ...]]
+    choice: dict[Relation, tuple[str, ...]]
+    that_one: dict[Relation, tuple[str, ...]] = Field(alias="that one")
+    that: tuple[str, ...]
+    ranked: dict[Relation, tuple[str, ...]]
+    ordinal: dict[int, tuple[str, ...]]
+    nearness: dict[Literal["nearest", "nearer", "furthest", "further"], tuple[str, ...]]
+    near: dict[Literal["nearest", "furthest"], tuple[str, ...]]
+    landmark: dict[Relation, tuple[str, ...]]
+    number: dict[int, tuple[str, ...]]
+    counter: tuple[str, ...]
+    attribute: dict[str, tuple[str, ...]]
+    attribute_concepts: dict[str, str] = Field(alias="attribute concepts")
+    denial: frozenset[str]
+    lack: frozenset[str]
+    indefinite: frozenset[str]
+    outside: tuple[str, ...]
     part: dict[str, tuple[str, ...]]
     except_words: tuple[str, ...] = Field(alias="except")
     link: tuple[str, ...]
@@ -85,7 +121,8 @@ class Item:
 
     Attributes:
         role: part it plays.
-        value: concept key, side, zone, `side|zone`, relation or regions; empty for the other roles.
+        value: concept key, side, zone, `side|zone`, relation, `relation|rank`, number, appearance word or regions;
+            empty for the other roles.
         text: the words, lower-cased, as they stand in the question.
     """
 
@@ -142,6 +179,7 @@ class Reader:
         self._add_places()
         plain: tuple[tuple[Role, tuple[str, ...]], ...] = (
             ("except", lexicon.except_words),
+            ("outside", lexicon.outside),
             ("end", lexicon.end),
             ("link", lexicon.link),
             ("prep", lexicon.prep),
@@ -189,7 +227,10 @@ class Reader:
             ("side", {str(key): words for key, words in lexicon.side.items()}),
             ("zone", {str(key): words for key, words in lexicon.zone.items()}),
             ("zone", lexicon.side_and_zone),
-            ("relation", {str(key): words for key, words in lexicon.relation.items()}),
+            ("relation", dict(_orders(lexicon))),
+            ("comparative", dict(_comparatives(lexicon))),
+            ("number", dict(_numbers(lexicon))),
+            ("attribute", lexicon.attribute),
             ("part", lexicon.part),
         )
         for role, table in tables:
@@ -208,3 +249,65 @@ def _singulars(word: str) -> tuple[str, ...]:
         if word.endswith("ies"):
             forms.append(word[:-3] + "y")
     return tuple(forms)
+
+
+_OPPOSITE = {
+    Relation.MOST_MEDIAL: Relation.MOST_LATERAL,
+    Relation.MOST_LATERAL: Relation.MOST_MEDIAL,
+    Relation.UPPERMOST: Relation.LOWERMOST,
+    Relation.LOWERMOST: Relation.UPPERMOST,
+}
+
+
+def nearness(lexicon: Lexicon, landmark: str, *, far: bool) -> Relation | None:
+    """The relation "nearest to" a landmark, or "furthest from" it; None where it is no landmark."""
+    for relation, words in lexicon.landmark.items():
+        if landmark in words:
+            return _OPPOSITE[relation] if far else relation
+    return None
+
+
+def _orders(lexicon: Lexicon) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Words that always mean a relation, by `relation` or `relation|rank`."""
+    for relation in Relation:
+        words = list(lexicon.relation[relation])
+        words += [f"{stem}{that}" for stem in lexicon.that_one[relation] for that in lexicon.that]
+        words += _near(lexicon, relation, "nearest", "furthest")
+        yield relation.value, tuple(words)
+        patterns = [*lexicon.ranked[relation], *(f"{{}} {word}" for word in words if word.isascii())]
+        for rank, ordinals in lexicon.ordinal.items():
+            yield f"{relation.value}|{rank}", tuple(_filled(patterns, ordinals))
+
+
+def _comparatives(lexicon: Lexicon) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for relation in Relation:
+        yield relation.value, (*lexicon.comparative[relation], *_near(lexicon, relation, "nearer", "further"))
+
+
+def _near(
+    lexicon: Lexicon, relation: Relation, near: Literal["nearest", "nearer"], far: Literal["furthest", "further"]
+) -> list[str]:
+    """How nearness to the landmarks of a relation is said, or distance from those of the opposite one."""
+    words = []
+    for patterns, of in ((lexicon.nearness[near], relation), (lexicon.nearness[far], _OPPOSITE.get(relation))):
+        places = lexicon.landmark.get(of, ()) if of else ()
+        words += _filled(patterns, [form for place in places for form in _with_the(place)])
+    return words
+
+
+def _with_the(place: str) -> tuple[str, ...]:
+    return (place, f"the {place}") if place.isascii() else (place,)
+
+
+def _filled(patterns: Iterable[str], fillings: Sequence[str]) -> list[str]:
+    """Every pattern with every filling of its own language; "第2" is Chinese."""
+    return [p.replace("{}", f) for p in patterns for f in fillings if bool(HAN.search(p)) == bool(HAN.search(f))]
+
+
+def _numbers(lexicon: Lexicon) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Numbers as words and digits, and in Chinese with the counter behind, or 两 would be taken out of 两肺."""
+    for number, words in lexicon.number.items():
+        counted = [
+            f"{word}{counter}" for word in words if not word.isalpha() or HAN.match(word) for counter in lexicon.counter
+        ]
+        yield str(number), (*(word for word in words if word.isascii() or word == "俩"), *counted)

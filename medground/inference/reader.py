@@ -8,6 +8,7 @@ from typing import Protocol
 from medground.imaging.preprocess import ModelImage
 from medground.model.reading import ImageReading, Phrase
 from medground.model.scope import Scope
+from medground.schema.anatomy import Domain
 from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
 
@@ -32,7 +33,7 @@ class Reader(Protocol):
         """Long side of the frame it wants its images in."""
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
     ) -> list[ImageReading]:
         """Read each image for each phrase.
 
@@ -40,9 +41,18 @@ class Reader(Protocol):
             images: images in the model frame.
             phrases: what to look for; may be empty, then only the kind of image is read.
             max_boxes: at most so many boxes per phrase and image.
-            top_k: appearance words are decoded for so many of them.
             min_score: boxes below this score are left out, 0..1.
 
         Returns:
-            One reading per image, with one phrase reading per phrase, in the order given.
+            One reading per image, with one phrase reading per phrase, in the order given; no candidate is described.
+        """
+
+    def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
+        """Say what regions look like, all of them at once.
+
+        Args:
+            regions: `Candidate.region` of this reader's readings, the concept it was read as, and the kind of image.
+
+        Returns:
+            Appearance words of each, most certain first, in the order given; none where nothing can be said.
         """

@@ -9,7 +9,6 @@ from medground.inference.describe import Place
 from medground.inference.examine import Examination, Look
 from medground.inference.location import (
     extent_of,
-    height_of,
     side_of,
     size_of,
     slice_step_mm,
@@ -22,7 +21,7 @@ from medground.inference.volumes import link
 from medground.model.reading import Candidate, Phrase
 from medground.schema.anatomy import Domain, Side
 from medground.schema.box import Box
-from medground.schema.result import Extent, Relation, Understood
+from medground.schema.result import Extent, Understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,47 +141,3 @@ def is_settled(sighting: Sighting, understood: Understood) -> bool:
     return (understood.side is None or sighting.place.side is not None) and (
         understood.zone is None or sighting.place.zone is not None
     )
-
-
-def pick(sightings: Sequence[Sighting], relation: Relation) -> Sighting | None:
-    """The largest, smallest, uppermost or lowermost of the sightings.
-
-    Args:
-        sightings: at least one.
-        relation: which.
-
-    Returns:
-        The sighting; None where they cannot be compared, because no scale or direction is common to them.
-    """
-    if len(sightings) == 1:
-        return sightings[0]
-    by_size = relation in (Relation.LARGEST, Relation.SMALLEST)
-    measures = _areas(sightings) if by_size else _heights(sightings)
-    if measures is None:
-        return None
-    ranked = sorted(zip(measures, range(len(sightings)), strict=True), key=lambda pair: (pair[0], -pair[1]))
-    index = ranked[-1 if relation in (Relation.LARGEST, Relation.UPPERMOST) else 0][1]
-    return sightings[index]
-
-
-def _areas(sightings: Sequence[Sighting]) -> list[float] | None:
-    """Square millimetres; square pixels where all lie on one image without spacing."""
-    sizes = [sighting.place.size_mm for sighting in sightings]
-    known = [size.width * size.height for size in sizes if size is not None]
-    if len(known) == len(sizes):
-        return known
-    if len({(s.view.key, s.view.frame) for s in sightings}) > 1:
-        return None
-    boxes = [sighting.candidate.box_xyxy_px for sighting in sightings]
-    return [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes]
-
-
-def _heights(sightings: Sequence[Sighting]) -> list[float] | None:
-    """Millimetres toward the head in one frame of reference, or pixels toward the head on one image."""
-    frames = {s.view.header.frame_of_reference_uid if s.view.header and s.view.plane else None for s in sightings}
-    one_image = len({(s.view.key, s.view.frame) for s in sightings}) == 1
-    if not one_image and (len(frames) > 1 or None in frames):
-        return None
-    heights = [height_of(s.view, s.candidate.box_xyxy_px) for s in sightings]
-    known = [height for height in heights if height is not None]
-    return known if len(known) == len(heights) else None

@@ -1,4 +1,4 @@
-"""From a question in words to what is asked: which findings, which side, which part of the chest.
+"""From a question in words to what is asked: which findings, which side, which part of the chest, which of several.
 
 A finding is only taken as asked for where nothing in the question speaks against the bundle's meaning of it: "nodule in
 the liver" or "adnexal mass" names no chest finding, so it stays in `unknown_words` and is answered as unsupported.
@@ -6,12 +6,14 @@ the liver" or "adnexal mass" names no chest finding, so it stays in `unknown_wor
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from medground.inference.context import BESIDE_ADJECTIVES, settle, text_at
 from medground.inference.lexicon import HAN, ConceptNames, Item, Lexicon, Reader, join, load_lexicon
 from medground.model.reading import Phrase
 from medground.schema.anatomy import Domain, Side, Zone
@@ -32,6 +34,12 @@ _REGION_DOMAINS: dict[str, frozenset[Domain]] = {
 }
 _READABLE = frozenset({"lung", "heart", "chest bones", "limb"})
 """Regions a question for everything may be about; the others hold findings that are in no bundle."""
+_RANKS = ("", "", "second ", "third ", "fourth ", "fifth ", "sixth ", "seventh ", "eighth ", "ninth ")
+_NUMBERS = ("", "", "two ", "three ", "four ", "five ", "six ", "seven ", "eight ", "nine ")
+_ORDINAL = re.compile(r"\d+(st|nd|rd|th)|tenth|eleventh|twelfth")
+_OF_HEIGHT = frozenset({Relation.UPPERMOST, Relation.LOWERMOST})
+_BEFORE_A_NUMBER = frozenset({"的", "前", "那", "这"})
+_UNITS = frozenset({"mm", "cm", "毫", "厘", "x", "%"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class Question:
         everything: True for a question for whatever there is ("any abnormality?", "anything other than cardiomegaly").
         domains: kinds of image the named parts of the body are on; empty where none is named. A "wrist fracture" can't
             be answered on a chest film.
+        orders: the orders named where there are several, in words; no answer can be all of them ("the largest and the
+            smallest nodule"), so none is in `understood`.
     """
 
     text: str
@@ -54,6 +64,7 @@ class Question:
     phrases: tuple[Phrase, ...]
     everything: bool = False
     domains: frozenset[Domain] = frozenset()
+    orders: tuple[str, ...] = ()
 
 
 def understand(query: str, vocabulary: Vocabulary) -> Question:
@@ -70,10 +81,11 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
         QueryError: if the query is empty, has no words, is too long or holds control characters.
     """
     text = _checked(query)
-    items = _reader(_names(vocabulary)).read(text)
+    lexicon = load_lexicon()
+    items = settle(_reader(_names(vocabulary)).read(text), lexicon)
     if not any(any(character.isalnum() for character in item.text) for item in items):
         raise QueryError(f"the question {text[:20]!r} has no words; ask for a finding, e.g. 'is there a nodule?'")
-    kept, unknown = _attach(items, vocabulary, load_lexicon())
+    kept, unknown = _attach(items, vocabulary, lexicon)
     excluded = _excluded(items)
     asked = [at for at in kept if at not in excluded]
     broad = not asked and any(item.role == "broad" for item in items)
@@ -82,10 +94,13 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
     everything = (broad or spared) and not unknown and all(_is_readable(item) for item in items)
     negated = everything and spared
     if not asked and not everything and not unknown:
-        unknown += [item.text for item in items if item.role in ("broad", "part")]
+        unknown += [item.text for item in items if item.role in ("broad", "part", "relation")]
     domains = frozenset(domain for region in regions & _READABLE for domain in _REGION_DOMAINS[region])
     phrases = _phrases(items, asked)
     named = _phrases(items, sorted(excluded)) if negated else phrases
+    orders = _orders(items, excluded)
+    relation, rank = orders[0] if len(orders) == 1 else (None, 1)
+    attributes, unused = _adjectives(items, excluded, lexicon)
     return Question(
         text=text,
         language="zh" if HAN.search(text) else "en",
@@ -93,14 +108,24 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
             concepts=tuple(phrase.concept for phrase in named),
             side=_side(items),
             zone=None if domains == {Domain.LIMB_RADIOGRAPH} else _zone(items),
-            relation=next((Relation(item.value) for item in items if item.role == "relation"), None),
+            relation=relation,
+            rank=rank,
+            count=_count(items) if relation and rank == 1 else None,
+            attributes=attributes,
             negated=negated,
-            unknown_words=tuple(dict.fromkeys(unknown)),
+            unknown_words=tuple(dict.fromkeys([*unknown, *unused])),
         ),
         phrases=phrases,
         everything=everything,
         domains=domains,
+        orders=tuple(order_words(*order) for order in orders) if len(orders) > 1 else (),
     )
+
+
+def order_words(relation: Relation, rank: int = 1, count: int | None = None) -> str:
+    """An order in words: "largest", "second most medial", "two largest"."""
+    number = "" if count is None else _NUMBERS[count] if count < len(_NUMBERS) else f"{count} "
+    return f"{number}{_RANKS[rank]}{relation.value.replace('_', ' ')}"
 
 
 @lru_cache(maxsize=4)
@@ -138,18 +163,34 @@ def _phrases(items: list[Item], places: Iterable[int]) -> tuple[Phrase, ...]:
 
 
 def _excluded(items: list[Item]) -> set[int]:
-    """Places behind "other than", up to where it turns to what is asked: "besides nodules, is there a mass"."""
+    """Places behind "other than", up to where it turns to what is asked: "besides nodules, is there a mass".
+
+    In Chinese they may stand before the word that excludes them instead: 结节以外的异常.
+    """
     excluded: set[int] = set()
     inside = False
     for at, item in enumerate(items):
         turns = item.text == "," and at + 1 < len(items) and items[at + 1].role == "stop"
         if item.role == "except":
             inside = True
+        elif item.role == "outside":
+            excluded |= set() if inside else _named_before(items, at)
+            inside = False
         elif item.role in ("end", "broad") or item.text == "还有" or turns:
             inside = False
         elif inside:
             excluded.add(at)
     return excluded
+
+
+def _named_before(items: list[Item], at: int) -> set[int]:
+    """Places of the findings right before a word, with the words that belong to them; empty where there is none."""
+    named: set[int] = set()
+    for place in range(at - 1, -1, -1):
+        if items[place].role not in ("concept", "part", "link", "relation", *BESIDE_ADJECTIVES):
+            break
+        named.add(place)
+    return named if any(items[place].role == "concept" for place in named) else set()
 
 
 def _is_readable(item: Item) -> bool:
@@ -174,6 +215,57 @@ def _zone(items: list[Item]) -> Zone | None:
 
 def _zone_value(item: Item) -> str:
     return item.value if item.role == "zone" else ""
+
+
+def _orders(items: list[Item], excluded: set[int]) -> list[tuple[Relation, int]]:
+    """The orders asked for, each with its rank, once; one of an unknown rank ("10th largest") is left out."""
+    orders: dict[tuple[Relation, int], None] = {}
+    for at, item in enumerate(items):
+        if item.role == "relation" and at not in excluded and not _is_unread(items, at):
+            relation, _, rank = item.value.partition("|")
+            orders[Relation(relation), int(rank or 1)] = None
+    return list(orders)
+
+
+def _is_unread(items: list[Item], at: int) -> bool:
+    """Whether an order has an unknown rank, or is that of something unknown: "the highest uptake"."""
+    of_unknown = items[at].value in _OF_HEIGHT and at + 1 < len(items) and items[at + 1].role == "unknown"
+    return of_unknown or _ORDINAL.fullmatch(text_at(items, at - 1)) is not None
+
+
+def _count(items: list[Item]) -> int | None:
+    """How many of the first of an order are asked for: "the two largest", "最大的三个"; None for one."""
+    for at, item in enumerate(items):
+        if item.role != "relation":
+            continue
+        behind = at + 1
+        while text_at(items, behind) in _BEFORE_A_NUMBER:
+            behind += 1
+        for place in (at - 1, behind):
+            is_number = 0 <= place < len(items) and items[place].role == "number"
+            if is_number and text_at(items, place + 1)[:2] not in _UNITS:
+                return int(items[place].value)
+    return None
+
+
+def _adjectives(items: list[Item], excluded: set[int], lexicon: Lexicon) -> tuple[tuple[str, ...], list[str]]:
+    """The appearance words asked for; and the words for looks and orders that are denied or excluded, so not used."""
+    asked: dict[str, None] = {}
+    unused: list[str] = []
+    for at, item in enumerate(items):
+        if item.role == "relation" and (at in excluded or _is_unread(items, at)):
+            unused.append(item.text)
+        if item.role != "attribute":
+            continue
+        before = text_at(items, at - 1)
+        of_finding = item.text not in lexicon.attribute[item.value]
+        if before in lexicon.denial or (of_finding and before in lexicon.lack):
+            unused.append(join([before, item.text]))
+        elif at in excluded:
+            unused.append(item.text)
+        else:
+            asked[item.value] = None
+    return tuple(asked), unused
 
 
 def _attach(items: list[Item], vocabulary: Vocabulary, lexicon: Lexicon) -> tuple[list[int], list[str]]:
@@ -240,7 +332,7 @@ def _clash(items: list[Item], at: int, regions: frozenset[str], intrinsic: bool)
             return place
         linked = linked or item.role in ("link", "concept")
         # in Chinese the place stands before the verb: 附件有没有肿块
-        adjacent = adjacent and (item.role in ("descriptor", "side", "zone", "relation") or _is_chinese_stop(item))
+        adjacent = adjacent and (item.role in ("relation", *BESIDE_ADJECTIVES) or _is_chinese_stop(item))
     return None
 
 
@@ -267,5 +359,5 @@ def _place_behind(items: list[Item], at: int) -> list[int]:
             governed.append(place)
         elif not inside and role in ("part", "unknown", "except"):
             break
-        adjacent = adjacent and role in ("descriptor", "side", "zone", "part")
+        adjacent = adjacent and role in ("descriptor", "attribute", "side", "zone", "part")
     return governed

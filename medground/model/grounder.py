@@ -5,7 +5,7 @@ Legend: B images, P phrases, A locations, Q queries, D width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from medground.model.decoder import Refined
 from medground.model.dense_head import Dense
 from medground.model.network import Proposals
 from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
-from medground.model.scope import Scope
+from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.errors import UsageError
 from medground.schema.result import ModelInfo
@@ -30,6 +30,7 @@ from medground.schema.vocabulary import Vocabulary
 FINAL_NMS_IOU = 0.5
 LOWEST_LOGIT = -9.0
 LEAST_CERTAIN_WORD = 0.5  # what is less probable is not said: silence beats a guess
+DESCRIBED_AT_ONCE = 64  # a language model keeps a row of states for each region; more would not fit beside its weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,42 +93,70 @@ class Grounder:
 
     @torch.inference_mode()
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
     ) -> list[ImageReading]:
-        """Reads each image for each phrase.
+        """Reads each image for each phrase; no words are decoded, see `describe`.
 
         Args:
             images: images in the model frame; any sizes.
             phrases: what to look for; may be empty, then only the kind of image is read.
             max_boxes: at most so many boxes per phrase and image.
-            top_k: appearance words are decoded for so many of them.
             min_score: boxes below this calibrated score are left out.
         """
         with self._on_device():
-            return [self._read_one(image, phrases, max_boxes, top_k, min_score) for image in images]
+            return [self._read_one(image, phrases, max_boxes, min_score) for image in images]
+
+    @torch.inference_mode()
+    def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
+        """Decodes the appearance words of regions, all at once as far as their classes may be said the same words of.
+
+        Args:
+            regions: `Candidate.region` of a reading, the key of the class it was read as, and the kind of its image.
+
+        Returns:
+            The words of each, in the order given; none where a candidate has no features.
+        """
+        by_words: dict[tuple[str, ...], list[tuple[int, Tensor]]] = {}
+        for row, (features, concept, domain) in enumerate(regions):
+            entry = self._described(concept, domain)
+            if entry is not None and isinstance(features, Tensor):
+                by_words.setdefault(tuple(sorted(set(entry.words))), []).append((row, features))
+        said: list[tuple[str, ...]] = [()] * len(regions)
+        with self._on_device():
+            for allowed, rows in by_words.items():
+                for start in range(0, len(rows), DESCRIBED_AT_ONCE):
+                    batch = rows[start : start + DESCRIBED_AT_ONCE]
+                    for (row, _), words in zip(batch, self._words([one for _, one in batch], allowed), strict=True):
+                        said[row] = words
+        return said
+
+    def _words(self, features: Sequence[Tensor], allowed: Sequence[str]) -> list[tuple[str, ...]]:
+        """Words of one batch; any word may be said where `allowed` is empty."""
+        regions_NCSS = torch.stack(list(features)).to(self.device)
+        said = self.bundle.network.backbone.describe(regions_NCSS, allowed=allowed or None)
+        return [tuple(s.text for s in words if s.probability >= LEAST_CERTAIN_WORD) for words in said]
 
     def _on_device(self) -> AbstractContextManager[object]:
         """New tensors on the device; on a CPU they are anyway, and asking would slow every operation down."""
         return nullcontext() if self.device.type == "cpu" else self.device
 
-    def _read_one(
-        self, image: ModelImage, phrases: Sequence[Phrase], max_boxes: int, top_k: int, min_score: float
-    ) -> ImageReading:
+    def _read_one(self, image: ModelImage, phrases: Sequence[Phrase], max_boxes: int, min_score: float) -> ImageReading:
         pyramid, text_PD, dense = self._look(image, phrases)
         domain, probability, familiarity = self._kind(pyramid)
         raws = self._raw(image, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
         calibration = self.bundle.calibration
-        readings = []
+        scored = []
         for phrase, raw in zip(phrases, raws, strict=True):
             scores = [calibration.box_probability(float(x), phrase.concept, domain) for x in raw.logits_N]
-            count = sum(score >= min_score for score in scores)
-            words = self._words(
-                pyramid, raw.frame_boxes_N4[: min(count, top_k)].to(self.device), phrase.concept, domain
-            )
-            words += [()] * (count - len(words))
+            scored.append(scores[: sum(score >= min_score for score in scores)])
+        frame_boxes = [raw.frame_boxes_N4[: len(scores)] for raw, scores in zip(raws, scored, strict=True)]
+        regions = self._regions(pyramid, [phrase.concept for phrase in phrases], frame_boxes, domain)
+        readings = []
+        for phrase, raw, scores, seen in zip(phrases, raws, scored, regions, strict=True):
+            boxes = raw.boxes_N4[: len(scores)].tolist()
             candidates = tuple(
-                Candidate((float(b[0]), float(b[1]), float(b[2]), float(b[3])), score, said)
-                for b, score, said in zip(raw.boxes_N4.tolist()[:count], scores, words, strict=False)
+                Candidate((x1, y1, x2, y2), score, region=region)
+                for (x1, y1, x2, y2), score, region in zip(boxes, scores, seen, strict=True)
             )
             readings.append(PhraseReading(phrase, self._presence(phrase.concept, raw, domain), candidates))
         return ImageReading(domain, probability, familiarity, tuple(readings))
@@ -227,14 +256,29 @@ class Grounder:
         stored = torch.from_numpy(box.to_stored(boxes_Q4[best].double().numpy()))
         return RawReading(clip(stored, box.columns, box.rows), logits_Q[best], boxes_Q4[best], presence)
 
-    def _words(self, pyramid: Pyramid, boxes_N4: Tensor, concept: str, domain: Domain) -> list[tuple[str, ...]]:
+    def _described(self, concept: str, domain: Domain) -> TrainedConcept | None:
+        """The scope entry of a class whose looks were trained; None of any other."""
         entry = self.bundle.scope.find(concept, domain)
-        if entry is None or not entry.described or len(boxes_N4) == 0:
-            return [()] * len(boxes_N4)
-        network = self.bundle.network
-        regions = network.to_describe(pyramid, boxes_N4, torch.zeros(len(boxes_N4), dtype=torch.int64))
-        said = network.backbone.describe(regions, allowed=entry.words or None)
-        return [tuple(s.text for s in words if s.probability >= LEAST_CERTAIN_WORD) for words in said]
+        return entry if entry is not None and entry.described else None
+
+    def _regions(
+        self, pyramid: Pyramid, concepts: Sequence[str], frame_boxes: Sequence[Tensor], domain: Domain
+    ) -> list[list[Tensor | None]]:
+        """What the describer sees of the boxes of each class, on the CPU; None where nothing can be said of the class.
+
+        The pyramid of an image is gone when its boxes are described, so the few numbers of each are kept instead.
+        """
+        able = [self._described(concept, domain) is not None for concept in concepts]
+        wanted = [boxes_N4 for boxes_N4, is_able in zip(frame_boxes, able, strict=True) if is_able and len(boxes_N4)]
+        features: Iterator[Tensor] = iter(())
+        if wanted:
+            boxes_N4 = torch.cat(wanted).to(self.device)
+            image_N = torch.zeros(len(boxes_N4), dtype=torch.int64)
+            features = iter(self.bundle.network.to_describe(pyramid, boxes_N4, image_N).cpu().unbind())
+        return [
+            [next(features) if is_able else None for _ in range(len(boxes_N4))]
+            for boxes_N4, is_able in zip(frame_boxes, able, strict=True)
+        ]
 
 
 def load_grounder(folder: Path | None = None, device: str = "auto", *, base: str | Path | None = None) -> Grounder:

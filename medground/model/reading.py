@@ -5,7 +5,7 @@ These are the only types that cross from the model to `inference`; boxes are alr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medground.schema.anatomy import Domain
 
@@ -25,12 +25,15 @@ class Candidate:
     Attributes:
         box_xyxy_px: pixels of the stored image, 0 <= x1 < x2 <= columns.
         score: calibrated probability that the box holds the finding, 0..1.
-        appearance: appearance words decoded from the region, most certain first; empty where none were decoded.
+        appearance: appearance words decoded from the region, most certain first; empty until it is described.
+        region: features of the region, which only the reader that gave them can describe; None where nothing can be
+            said of the class. Two candidates with the same box are the same, whatever their features.
     """
 
     box_xyxy_px: tuple[float, float, float, float]
     score: float
     appearance: tuple[str, ...] = ()
+    region: object | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class FindingConcept(_Part):
 
 
 class Finding(_Part):
-    """One box that answers the question."""
+    """One box that answers the question; `also` are other names that the same box was read as, best score first."""
 
     id: str
     source: str
@@ -121,31 +121,45 @@ class Finding(_Part):
     size_mm: SizeMm | None
     score: Probability
     concept: FindingConcept
+    also: tuple[FindingConcept, ...] = ()
     laterality: Side | None
     zone: Zone | None
     description: Description
 
 
 class Relation(StrEnum):
-    """A relation or order that a question asks for."""
+    """A relation or order that a question asks for; left and right are the patient's.
+
+    `MOST_MEDIAL` is nearest the midline, which stands for heart, mediastinum and spine; `MOST_LATERAL` is furthest from
+    it.
+    """
 
     LARGEST = "largest"
     SMALLEST = "smallest"
     UPPERMOST = "uppermost"
     LOWERMOST = "lowermost"
+    LEFTMOST = "leftmost"
+    RIGHTMOST = "rightmost"
+    MOST_MEDIAL = "most_medial"
+    MOST_LATERAL = "most_lateral"
 
 
 class Understood(_Part):
     """What the question was taken to mean.
 
-    `concepts` are vocabulary keys; `zone` is the third of the chest asked for; `negated` is True for
-    "anything other than X". `unknown_words` are words that name no known finding and were not used.
+    `concepts` are vocabulary keys; `zone` is the third of the chest asked for; `rank` is the place in the order of
+    `relation`, 2 for "second largest"; `count` is set where so many of the first are asked for ("the two largest");
+    `attributes` are the appearance words it names; `negated` is True for "anything other than X". `unknown_words` are
+    words that name no known finding and were not used.
     """
 
     concepts: tuple[str, ...]
     side: Side | None = None
     zone: Zone | None = None
     relation: Relation | None = None
+    rank: int = Field(default=1, ge=1, le=9)
+    count: int | None = Field(default=None, ge=2)
+    attributes: tuple[str, ...] = ()
     negated: bool = False
     unknown_words: tuple[str, ...] = ()
 

@@ -34,7 +34,7 @@ from medground.schema.result import (
     Urgency,
     Verdict,
 )
-from medground.schema.vocabulary import Code
+from medground.schema.vocabulary import Code, Concept
 from pipelines.judges.random_images import random_series, random_study
 from pipelines.judges.random_words import random_concept, random_file_name, random_question, random_sentence
 
@@ -112,6 +112,9 @@ def _answer(random: Random, images: Sequence[DicomImage], boxes: int) -> Answer:
             side=random.choice((None, *Side)),
             zone=random.choice((None, *Zone)),
             relation=random.choice((None, *Relation)),
+            rank=random.choice((1, 1, 2, 9)),
+            count=random.choice((None, 2, 3)),
+            attributes=random.choice(((), ("round",), ("faint", "irregular"))),
             negated=random.random() < 0.2,
             unknown_words=tuple(random_sentence(random, concept).split()[:2]),
         ),
@@ -152,7 +155,8 @@ def _finding(random: Random, images: Sequence[DicomImage]) -> Finding:
         extent=extent,
         size_mm=_size_mm(random, deep=extent is not None) if random.random() < 0.7 else None,
         score=_probability(random),
-        concept=FindingConcept(key=concept.key, name=concept.name, code=concept.code),
+        concept=_named(concept),
+        also=tuple(_named(random_concept(random)) for _ in range(random.choice((0, 0, 1, 2)))),
         laterality=random.choice((None, *Side)),
         zone=random.choice((None, *Zone)),
         description=Description(text=words, statements=statements),
@@ -250,3 +254,7 @@ def _probability(random: Random) -> float:
 
 def _id(random: Random) -> str:
     return f"{random.getrandbits(96):024x}"
+
+
+def _named(concept: Concept) -> FindingConcept:
+    return FindingConcept(key=concept.key, name=concept.name, code=concept.code)

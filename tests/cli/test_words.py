@@ -17,6 +17,12 @@ from medground.schema.result import Relation, Understood, Verdict
             Verdict.FOUND,
             "largest nodule or mass, left, upper zone",
         ),
+        (
+            Understood(concepts=("nodule",), relation=Relation.MOST_MEDIAL, rank=2, attributes=("round",)),
+            Verdict.FOUND,
+            "second most medial round nodule",
+        ),
+        (Understood(concepts=("mass",), relation=Relation.LARGEST, count=2), Verdict.FOUND, "two largest mass"),
         (Understood(concepts=("nodule",), negated=True), Verdict.FOUND, "anything but nodule"),
         (Understood(concepts=()), Verdict.FOUND, "any finding"),
         (Understood(concepts=()), Verdict.UNSUPPORTED, "nothing known"),

@@ -48,11 +48,19 @@ SCOPE = Scope(
 
 
 @dataclass
+class Region:
+    """The features of a blob: what it was read as, and where."""
+
+    concept: str
+    domain: Domain
+
+
+@dataclass
 class BlobReader:
     """Narrow blobs are nodules (fractures on a limb), wide ones effusions; small ones get a low score.
 
     After `fails_after` images it raises a RuntimeError, as a program does that runs out of memory; images after the
-    first `usual` are taken for something else.
+    first `usual` are taken for something else. `described` counts the regions of each batch it was told to describe.
     """
 
     domain: Domain = CHEST
@@ -64,6 +72,7 @@ class BlobReader:
     usual: int | None = None
     image_size_px: int = 512
     images_read: int = 0
+    described: list[int] = field(default_factory=list)
     phrases_read: list[tuple[Phrase, ...]] = field(default_factory=list)
 
     @property
@@ -75,7 +84,7 @@ class BlobReader:
         return load_vocabulary()
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
     ) -> list[ImageReading]:
         self.phrases_read.append(tuple(phrases))
         readings = []
@@ -84,11 +93,16 @@ class BlobReader:
             if self.fails_after is not None and self.images_read > self.fails_after:
                 raise RuntimeError("out of memory")
             blobs = self._blobs(image)
-            heard = tuple(self._hear(phrase, blobs, max_boxes, top_k, min_score) for phrase in phrases)
+            heard = tuple(self._hear(phrase, blobs, max_boxes, min_score) for phrase in phrases)
             odd = self.usual is not None and self.images_read > self.usual
             domain = Domain.OTHER if odd else self.domain
             readings.append(ImageReading(domain, self.domain_probability, self.familiarity, heard))
         return readings
+
+    def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
+        self.described.append(len(regions))
+        assert all(one == Region(concept, domain) for one, concept, domain in regions)
+        return [("round", "smooth")] * len(regions)
 
     def _blobs(self, image: ModelImage) -> list[tuple[tuple[float, float, float, float], float]]:
         labels, _ = ndimage.label(image.pixels_HW.numpy() > BRIGHT)
@@ -108,14 +122,13 @@ class BlobReader:
         phrase: Phrase,
         blobs: list[tuple[tuple[float, float, float, float], float]],
         max_boxes: int,
-        top_k: int,
         min_score: float,
     ) -> PhraseReading:
         wide = {"nodule": False, "fracture": False, "pleural_effusion": True}.get(phrase.concept)
         fitting = [(box, score) for box, score in blobs if (box[2] - box[0] > WIDE_PX) == wide]
         candidates = tuple(
-            Candidate(box, score, ("round", "smooth") if rank < top_k else ())
-            for rank, (box, score) in enumerate(fitting[:max_boxes])
+            Candidate(box, score, region=Region(phrase.concept, self.domain))
+            for box, score in fitting[:max_boxes]
             if score >= min_score
         )
         return PhraseReading(phrase, max((score for _, score in fitting), default=ABSENT), candidates)

@@ -93,6 +93,22 @@ def test_where_millimetres_come_from_is_named(source: SpacingSource, note: str) 
     assert "5.0 x 13 x 10 mm (width x height x depth)" in text
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (("mass",), "Also read as a mass."),
+        (("consolidation", "mass"), "Also read as consolidation and a mass."),
+        (("consolidation", "mass", "diffuse_nodules"), "Also read as consolidation, a mass and diffuse nodules."),
+    ],
+)
+def test_other_names_of_the_box_follow_the_first(names: tuple[str, ...], text: str) -> None:
+    said = describe(VOCABULARY["nodule"], place(), 0.5, also=[VOCABULARY[name] for name in names])
+    second = said.statements[1]
+    assert (second.kind, second.origin, second.text) == (StatementKind.FINDING, Origin.MODEL, text)
+    assert said.statements[0].text == "Marked as a nodule."
+    assert "Also" not in describe(VOCABULARY["nodule"], place(), 0.5).text
+
+
 def test_plural_names_take_a_plural_verb() -> None:
     last = describe(VOCABULARY["diffuse_nodules"], place(), 0.02).statements[-1].text
     assert last == "Diffuse nodules are very unlikely here (calibrated probability 0.02)."

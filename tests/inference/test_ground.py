@@ -126,10 +126,14 @@ def test_on_the_midline_no_side_is_claimed(tmp_path: Path) -> None:
 
 
 def test_relations(film: Path) -> None:
-    assert boxes(answer(film, "smallest nodule")) == [FAINT_NODULE]
     assert boxes(answer(film, "uppermost nodule")) == [LEFT_NODULE]
-    assert boxes(answer(film, "lowermost nodule")) == [FAINT_NODULE]
-    assert boxes(answer(film, "largest nodule", min_score=0.5)) in ([LEFT_NODULE], [RIGHT_NODULE])
+    # The faint one is real with 0.4, and with 0.6 * 0.9 = 0.54 another is the lowest: too close to call.
+    lowest = answer(film, "lowermost nodule")
+    assert (lowest.verdict, set(boxes(lowest))) == (Verdict.UNCERTAIN, {FAINT_NODULE, RIGHT_NODULE})
+    assert len(boxes(answer(film, "smallest nodule"))) == 3  # of the two that are not faint neither is the smaller
+    alike = answer(film, "largest nodule", min_score=0.5)
+    assert (alike.verdict, set(boxes(alike))) == (Verdict.UNCERTAIN, {LEFT_NODULE, RIGHT_NODULE})
+    assert "about the same size" in alike.warnings[0]
     everything = answer(film, "largest nodule or effusion")
     assert boxes(everything) == [RIGHT_EFFUSION]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from medground.data.vocabulary import load_vocabulary
 from medground.imaging.preprocess import ModelImage
@@ -19,12 +20,18 @@ CONCEPTS = ("nodule", "pleural_effusion", "pneumothorax", "mass", "consolidation
 
 
 class TruthReader:
-    """`truth` holds (concept, box) pairs for each image."""
+    """`truth` holds (concept, box) pairs for each image, `scores` how sure it is of a concept."""
 
     image_size_px = 256
 
-    def __init__(self, truth: Sequence[Sequence[tuple[str, Box]]], domain: Domain) -> None:
+    def __init__(
+        self,
+        truth: Sequence[Sequence[tuple[str, Box]]],
+        domain: Domain,
+        scores: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self._truth = list(truth)
+        self._scores = scores
         self._domain = domain
         self._next = 0
 
@@ -41,7 +48,7 @@ class TruthReader:
         return Scope(trained=tuple(trained(concept, self._domain, synthetic_only=True) for concept in CONCEPTS))
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, top_k: int, min_score: float
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
     ) -> list[ImageReading]:
         readings = []
         for _ in images:
@@ -49,10 +56,12 @@ class TruthReader:
             self._next += 1
             heard = []
             for phrase in phrases:
-                boxes = [box for concept, box in shown if concept == phrase.concept and min_score <= SURE]
-                candidates = [
-                    Candidate(box.xyxy_px, SURE, ("round",) if rank < top_k else ()) for rank, box in enumerate(boxes)
-                ]
-                heard.append(PhraseReading(phrase, SURE if boxes else 0.01, tuple(candidates[:max_boxes])))
+                score = self._scores.get(phrase.concept, SURE)
+                boxes = [box for concept, box in shown if concept == phrase.concept and min_score <= score]
+                candidates = [Candidate(box.xyxy_px, score, region=box) for box in boxes]
+                heard.append(PhraseReading(phrase, score if boxes else 0.01, tuple(candidates[:max_boxes])))
             readings.append(ImageReading(self._domain, 0.99, 0.5, tuple(heard)))
         return readings
+
+    def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
+        return [("round",)] * len(regions)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from medground.imaging.preprocess import prepare
-from medground.model.grounder import Grounder
+from medground.model.grounder import DESCRIBED_AT_ONCE, LEAST_CERTAIN_WORD, Grounder
 from medground.model.reading import Phrase
 
 NODULE, MASS = Phrase("nodule", "nodule"), Phrase("mass", "mass")
@@ -17,8 +20,59 @@ def image():
 
 
 def read(grounder, image, phrases, **limits):
-    settings = {"max_boxes": 30, "top_k": 3, "min_score": 0.0, **limits}
+    settings = {"max_boxes": 30, "min_score": 0.0, **limits}
     return grounder.read([image], phrases, **settings)[0]
+
+
+class Batches:
+    """Stands before a backbone's `describe` and keeps what each call was given."""
+
+    def __init__(self, describe):
+        self.describe, self.calls = describe, []
+
+    def __call__(self, regions_NCSS, *, allowed=None):
+        self.calls.append((len(regions_NCSS), allowed))
+        return self.describe(regions_NCSS, allowed=allowed)
+
+
+@pytest.fixture
+def sure(bundle, image):
+    """The bundle with a describer that is sure of what it says, of each region something else."""
+    network = copy.deepcopy(bundle.network)
+    regions = torch.stack([region for region, _, _ in regions_of(read(Grounder(bundle), image, [NODULE, MASS]))])
+    first = network.backbone.describer_region[0]
+    first.weight *= 1000  # untrained, it hardly tells regions apart
+    first.bias.copy_(-first.weight @ regions.flatten(1).mean(0))
+    network.backbone.describer.out.weight *= 40
+    network.backbone.describe = Batches(network.backbone.describe)
+    return replace(bundle, network=network)
+
+
+def told_apart(bundle, words):
+    """The bundle with only some words seen with some classes."""
+    trained = tuple(one.model_copy(update={"words": words.get(one.concept, ())}) for one in bundle.scope.trained)
+    return replace(bundle, scope=bundle.scope.model_copy(update={"trained": trained}))
+
+
+def regions_of(reading):
+    return [(c.region, heard.phrase.concept, reading.domain) for heard in reading.phrases for c in heard.candidates]
+
+
+@torch.inference_mode()
+def words_one_by_one(grounder, image, phrases, domain):
+    """Phrase by phrase and box by box from the pyramid, with no batch and nothing kept in between."""
+    network = grounder.bundle.network
+    pixels = image.pixels_HW[None, None].contiguous(memory_format=torch.channels_last)
+    pyramid = network.backbone.look(pixels)
+    raws, _ = grounder.raw(image, phrases, max_boxes=30)
+    said = []
+    for phrase, raw in zip(phrases, raws, strict=True):
+        entry = grounder.scope.find(phrase.concept, domain)
+        for box_14 in raw.frame_boxes_N4.split(1):
+            region = network.to_describe(pyramid, box_14, torch.zeros(1, dtype=torch.int64))
+            (words,) = network.backbone.describe.describe(region, allowed=entry.words or None)
+            said.append(tuple(s.text for s in words if s.probability >= LEAST_CERTAIN_WORD))
+    return said
 
 
 def test_boxes_lie_inside_the_stored_image_best_first(bundle, image):
@@ -49,11 +103,90 @@ def test_limits_hold(bundle, image):
     grounder = Grounder(bundle)
     assert len(read(grounder, image, [NODULE], max_boxes=4).phrases[0].candidates) <= 4
     assert read(grounder, image, [NODULE], min_score=1.0).phrases[0].candidates == ()
-    described = read(grounder, image, [NODULE], top_k=2).phrases[0].candidates
-    assert all(c.appearance == () for c in described[2:])
     reading = read(grounder, image, [])
     assert reading.phrases == ()
     assert 0 <= reading.domain_probability <= 1
+
+
+def test_nothing_is_decoded_before_it_is_asked_for(sure, image):
+    reading = read(Grounder(sure), image, [NODULE, MASS])
+    candidates = [c for heard in reading.phrases for c in heard.candidates]
+    assert len(candidates) > 5
+    assert all(c.appearance == () for c in candidates)
+    assert all(c.region.shape == candidates[0].region.shape for c in candidates)
+    assert sure.network.backbone.describe.calls == []
+
+
+@pytest.mark.parametrize("words", [{}, {"nodule": ("round",), "mass": ("dense", "oval")}], ids=["any", "by class"])
+def test_a_batch_says_what_was_said_box_by_box(sure, image, words):
+    grounder = Grounder(told_apart(sure, words))
+    reading = read(grounder, image, [NODULE, MASS])
+    said = grounder.describe(regions_of(reading))
+    assert said == words_one_by_one(grounder, image, [NODULE, MASS], reading.domain)
+    assert len(set(said)) > 1
+    assert sum(map(bool, said)) > 5
+
+
+def test_all_boxes_of_all_images_are_one_batch_in_the_order_given(sure, image):
+    grounder = Grounder(sure)
+    second = prepare(np.random.default_rng(2).random((100, 128), dtype=np.float32), 128)
+    regions = [region for one in (image, second) for region in regions_of(read(grounder, one, [NODULE, MASS]))]
+    assert len(regions) > 10
+    said = grounder.describe(regions)
+    assert sure.network.backbone.describe.calls == [(len(regions), None)]
+    assert grounder.describe(regions[::-1]) == said[::-1]
+    assert [word for one in regions for word in grounder.describe([one])] == said
+
+
+def test_as_few_batches_as_there_are_word_lists_and_none_too_large(sure, image):
+    reading = read(Grounder(sure), image, [NODULE, MASS], max_boxes=5)
+    nodules, masses = regions_of(reading)[:5], regions_of(reading)[5:]
+    mixed = [one for pair in zip(nodules, masses, strict=True) for one in pair] * 14  # 70 of each, in turn
+    apart = told_apart(sure, {"nodule": ("round",), "mass": ("dense", "oval", "dense")})
+    said = Grounder(apart).describe(mixed)
+    calls = sure.network.backbone.describe.calls
+    assert calls == [(64, ("round",)), (6, ("round",)), (64, ("dense", "oval")), (6, ("dense", "oval"))]
+    assert DESCRIBED_AT_ONCE == 64
+    assert said == said[:10] * 14
+    assert {word for words in said[::2] for word in words} <= {"round"}
+    calls.clear()
+    alike = told_apart(sure, {"nodule": ("oval", "dense"), "mass": ("dense", "oval")})
+    Grounder(alike).describe(mixed[:40])
+    assert [size for size, _ in calls] == [40]
+
+
+def test_what_cannot_be_described_has_no_words(sure, image):
+    silent = tuple(one.model_copy(update={"described": one.concept == "mass"}) for one in sure.scope.trained)
+    grounder = Grounder(replace(sure, scope=sure.scope.model_copy(update={"trained": silent})))
+    reading = read(grounder, image, [NODULE, MASS], max_boxes=3)
+    nodules, masses = regions_of(reading)[:3], regions_of(reading)[3:]
+    assert [features for features, _, _ in nodules] == [None] * 3
+    features, _, domain = masses[0]
+    asked = [
+        nodules[0],
+        masses[0],
+        (features, "nodule", domain),
+        (features, "fracture", domain),
+        (None, "mass", domain),
+    ]
+    said = grounder.describe(asked)
+    assert said[1] == grounder.describe(masses[:1])[0] != ()
+    assert [said[0], *said[2:]] == [()] * 4
+    assert grounder.describe([]) == []
+    assert grounder.describe(nodules) == [()] * 3
+    assert [size for size, _ in sure.network.backbone.describe.calls] == [1, 1]
+
+
+def test_boxes_below_the_least_score_have_no_features_either(sure, image):
+    grounder = Grounder(sure)
+    every = read(grounder, image, [MASS, NODULE]).phrases
+    cut = every[0].candidates[2].score
+    some = read(grounder, image, [MASS, NODULE], min_score=cut).phrases
+    for few, all_ in zip(some, every, strict=True):
+        assert few.candidates == all_.candidates[: len(few.candidates)]
+        for one, two in zip(few.candidates, all_.candidates, strict=False):
+            assert torch.equal(one.region, two.region)
+    assert len(some[0].candidates) == 3 < len(every[0].candidates)
 
 
 def test_no_two_boxes_of_one_answer_overlap_by_more_than_half(bundle, image):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,19 @@ def bundle_of(trainer: Trainer, films: list[PhantomImage]) -> Bundle:
 def answers(bundle: Bundle, films: list[PhantomImage]) -> list[ImageReading]:
     phrases = [Phrase(concept, bundle.vocabulary[concept].name) for concept in CONCEPTS]
     images = [prepare(film.pixels, SIZE_PX) for film in films]
-    return Grounder(bundle).read(images, phrases, max_boxes=5, top_k=1, min_score=0.0)
+    grounder = Grounder(bundle)
+    readings = grounder.read(images, phrases, max_boxes=5, min_score=0.0)
+    return [_with_words(reading, grounder) for reading in readings]
+
+
+def _with_words(reading: ImageReading, grounder: Grounder) -> ImageReading:
+    """The reading with the best box of each phrase described."""
+    best = [(heard.candidates[0].region, heard.phrase.concept, reading.domain) for heard in reading.phrases]
+    told = [
+        replace(heard, candidates=(replace(heard.candidates[0], appearance=words), *heard.candidates[1:]))
+        for heard, words in zip(reading.phrases, grounder.describe(best), strict=True)
+    ]
+    return replace(reading, phrases=tuple(told))
 
 
 def precision(readings: list[ImageReading], films: list[PhantomImage]) -> dict[str, float]:

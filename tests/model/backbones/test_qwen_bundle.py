@@ -66,8 +66,12 @@ def whole(bundle, network):
 
 
 def answers(bundle):
+    """What is read of two phrases, and what the describer sees and says of the three best boxes of each."""
     image = prepare(np.random.default_rng(0).random((60, 50), dtype=np.float32), 64)
-    return Grounder(bundle).read([image], ASKED, max_boxes=20, top_k=3, min_score=0.0)
+    grounder = Grounder(bundle)
+    (reading,) = grounder.read([image], ASKED, max_boxes=20, min_score=0.0)
+    best = [(c.region, p.phrase.concept, reading.domain) for p in reading.phrases for c in p.candidates[:3]]
+    return reading, [region.tolist() for region, _, _ in best], grounder.describe(best)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +85,7 @@ def test_what_is_read_back_answers_identically(family, mode, bfloat16, taught, q
     before = answers(model)
     assert answers(back) == before
     assert all(asked.candidates for asked in before[0].phrases)
+    assert len(before[1]) == len(before[2]) > 1
     state = back.network.state_dict()
     for name, value in model.network.state_dict().items():
         assert state[name].dtype == value.dtype

@@ -60,6 +60,9 @@ def test_everything_the_issue_names_occurs(cases: list[Case]) -> None:
     answers = [answer for case in cases for answer in case.study.answers]
     assert {answer.verdict for answer in answers} == set(Verdict)
     assert {answer.language for answer in answers} == {"en", "zh"}
+    assert {answer.understood.rank for answer in answers} == {1, 2, 9}
+    assert {bool(answer.understood.attributes) for answer in answers} == {True, False}
+    assert {len(finding.also) for case in cases for finding in _findings(case)} == {0, 1, 2}
     assert any("\u4e00" <= letter <= "\u9fff" for answer in answers for letter in answer.query)
     assert all((answer.presence is None) == (answer.verdict == Verdict.UNSUPPORTED) for answer in answers)
     statements = [s for case in cases for finding in _findings(case) for s in finding.description.statements]
