@@ -12,6 +12,7 @@ JOBS = {
     "measure": "score a bundle's boxes on a part of a real data set",
     "evaluate": "score a bundle on held-out phantoms and on real films",
     "scope-check": "ask the committed list of questions in and out of scope",
+    "ambiguous": "ask for one of several lesions in words, and count which was shown",
     "real-input": "run the command on every development file, watching time and memory",
     "phantom-sheet": "draw the contact sheet of phantoms and compare them with real films",
     "find-duplicates": "list near-duplicate images of FracAtlas across its parts",

@@ -11,7 +11,7 @@ LABELLED = ("phantom", "slices", "chest", "limb", "other")
 
 
 def shipped() -> Recipe:
-    """Hidden patches of films, then everything at small size, then the three stages, then queries and words."""
+    """Hidden patches, everything at small size, the three stages with the last two twice, then queries and words."""
     return Recipe(
         name="shipped",
         version="0.2.0",
@@ -39,6 +39,8 @@ def shipped() -> Recipe:
             align(100).model_copy(update={"pools": LABELLED}),
             joint(2000).model_copy(update={"pools": LABELLED}),
             hard(200).model_copy(update={"pools": LABELLED}),
+            joint(1600).model_copy(update={"pools": LABELLED, "name": "joint again", "learning_rate": 7e-4}),
+            hard(150).model_copy(update={"pools": LABELLED, "name": "hard again"}),
             queries(200, words=True).model_copy(update={"pools": LABELLED}),
         ),
     )
