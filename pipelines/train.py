@@ -23,7 +23,7 @@ from medground.data.questions import phrases
 from medground.data.vocabulary import load_vocabulary
 from medground.model.backbones.build import build_backbone
 from medground.model.backbones.qwen_config import Mode
-from medground.model.bundle import Bundle
+from medground.model.bundle import Bundle, read_bundle
 from medground.model.bundle_write import round_as_stored, save_bundle
 from medground.model.config import CompactConfig
 from medground.model.network import GroundingNetwork, channels_last, count_parameters
@@ -35,6 +35,7 @@ from medground.tracking.runs import DatasetVersion, RunLog, StagedLog, open_run
 from medground.training.processes import Processes
 from medground.training.recipe import Recipe
 from medground.training.trainer import Surroundings, Trainer, recipe_digest
+from medground.training.warm_start import take_weights
 from pipelines.allocator import keep_freed_memory
 from pipelines.fit import development_figures, development_images, development_judge, fit_bundle
 from pipelines.recipes import QWEN, RECIPES, recipe
@@ -66,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
         choices=list(Mode),
         default=Mode.LORA,
         help="what of that model learns (default: lora)",
+    )
+    parse.add_argument(
+        "--start", type=Path, metavar="BUNDLE", help="start from this bundle's weights; what does not fit begins anew"
     )
     parse.add_argument("--fold", type=int, choices=range(5), help="chest films: hold this fifth of the patients out")
     parse.add_argument("--stage", type=int, metavar="N", help="stop where stage N ends (1 is the first)")
@@ -129,6 +133,13 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     network = new_network(chosen, vocabulary)
     say(f"{count_parameters(network) / 1e6:.2f}M parameters; recipe {recipe_digest(chosen)[:12]}")
     run.parameters(flat(chosen.model_dump(mode="json")))
+    started_from = ""
+    if args.start:
+        start = read_bundle(args.start)
+        taken = take_weights(network, start)
+        started_from = f"{start.info.name} {start.info.version} ({start.info.sha256[:12]})"
+        say(f"{taken.tensors} of {taken.of} tensors start as in {started_from}")
+        run.parameters({"started_from": started_from})
     run.datasets(dataset_versions(sources), "training")
     resume = args.resume or args.calibrate_only
     judged = any(stage.judge_every for stage in chosen.stages)
@@ -150,6 +161,7 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     summary = {
         "recipe": chosen.model_dump(mode="json"),
         "recipe_sha256": recipe_digest(chosen),
+        "started_from": started_from,
         "pools": pool_counts(pools),
         "parts": {
             name: {part: len(own) for part, own in parts.items()}

@@ -12,13 +12,14 @@ from pipelines.recipes.ablations import CHANGES, ablation
 from pipelines.recipes.blood import blood
 from pipelines.recipes.chest import ARMS
 from pipelines.recipes.compact import tiny
-from pipelines.recipes.limb import limb
+from pipelines.recipes.limb import limb, limb_tuned
 from pipelines.recipes.qwen import qwen, tiny_qwen
 from pipelines.recipes.shipped import shipped
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "shipped": shipped,
     "limb": limb,
+    "limb-tuned": limb_tuned,
     "blood": blood,
     "tiny": tiny,
     **ARMS,
