@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from medground.data.augment import AugmentConfig
-from medground.training.recipe import DataMix, Recipe
-from pipelines.recipes.compact import CONCEPTS, SEED, compact_model
+from medground.training.recipe import DataMix, Recipe, Stage
+from pipelines.recipes.compact import CONCEPTS, HEADS, SEED, TEXT, VISION, compact_model
 from pipelines.recipes.stages import align, general, hard, joint, queries, restore
 
 LABELLED = ("phantom", "slices", "chest", "limb", "other")
 
 
 def shipped() -> Recipe:
-    """Hidden patches, everything at small size, the three stages with the last two twice, then queries and words."""
+    """Hidden patches, everything at small size, the three stages (the last two twice), all open, queries and words."""
     return Recipe(
         name="shipped",
         version="0.2.0",
@@ -40,6 +40,15 @@ def shipped() -> Recipe:
             joint(2000).model_copy(update={"pools": LABELLED}),
             hard(200).model_copy(update={"pools": LABELLED}),
             joint(1600).model_copy(update={"pools": LABELLED, "name": "joint again", "learning_rate": 7e-4}),
+            Stage(
+                name="open",
+                steps=800,
+                trainable=(VISION, TEXT, *HEADS),
+                pools=LABELLED,
+                learning_rate=6e-4,
+                warmup_steps=40,
+                judge_every=200,
+            ),
             hard(150).model_copy(update={"pools": LABELLED, "name": "hard again"}),
             queries(200, words=True).model_copy(update={"pools": LABELLED}),
         ),
