@@ -37,9 +37,9 @@ def shipped() -> Recipe:
             restore(300, ("unlabelled", "chest", "limb")),
             general(3000, LABELLED),
             align(100).model_copy(update={"pools": LABELLED}),
-            joint(2000).model_copy(update={"pools": LABELLED}),
+            joint(2000, ewc=0.5).model_copy(update={"pools": LABELLED}),
             hard(200).model_copy(update={"pools": LABELLED}),
-            joint(1600).model_copy(update={"pools": LABELLED, "name": "joint again", "learning_rate": 7e-4}),
+            joint(1600, ewc=0.5).model_copy(update={"pools": LABELLED, "name": "joint again", "learning_rate": 7e-4}),
             Stage(
                 name="open",
                 steps=800,

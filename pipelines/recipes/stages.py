@@ -42,7 +42,7 @@ def align(steps: int) -> Stage:
     return Stage(name="align", steps=steps, trainable=(TEXT, *HEADS), learning_rate=5e-4, warmup_steps=20)
 
 
-def joint(steps: int, *, ewc: float = 0.5, general_pools: tuple[str, ...] = ("phantom",), looks: int = 4) -> Stage:
+def joint(steps: int, *, ewc: float = 0.02, general_pools: tuple[str, ...] = ("phantom",), looks: int = 4) -> Stage:
     """Stage 2: the top of the vision tower open, held by what general data need of it."""
     return Stage(
         name="joint",
