@@ -32,6 +32,7 @@ from pipelines.prototypes import choose_share, fit_prototypes
 from pipelines.sources import DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, Sources, say
 
 QUERY_WEIGHTS = (0.0, 0.3)
+NAMES = {"shipped": "medground-compact"}  # what ships keeps its name from version to version
 
 
 def framed(held: Held) -> ModelImage:
@@ -155,7 +156,7 @@ def fit_bundle(
         )
         if parts
     )
-    info = ModelInfo(name=f"medground-{recipe.name}", version=recipe.version, sha256="", trained_on=trained_on)
+    info = ModelInfo(name=NAMES.get(recipe.name, f"medground-{recipe.name}"), version=recipe.version, sha256="", trained_on=trained_on)
     fit_prototypes(recipe, network, vocabulary, pools)
     raw = uncalibrated(info, network, vocabulary, scope)
     tables = choose_share(network, lambda: read_development(Grounder(raw, query_weight=0.0), recipe, images)[2])

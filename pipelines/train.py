@@ -176,7 +176,7 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     digest = save_bundle(bundle, folder)
     (out / "training_summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
     run.metrics({f"development/{key}": value for key, value in numbers(summary["development"]).items()})
-    run.register(folder, f"medground-{chosen.name}", "newest")
+    run.register(folder, bundle.info.name, "newest")
     say(f"bundle {folder} ({digest[:12]}), {sum(p.stat().st_size for p in folder.iterdir()) / 2**20:.1f} MiB")
     return 0
 
