@@ -156,7 +156,8 @@ def fit_bundle(
         )
         if parts
     )
-    info = ModelInfo(name=NAMES.get(recipe.name, f"medground-{recipe.name}"), version=recipe.version, sha256="", trained_on=trained_on)
+    name = NAMES.get(recipe.name, f"medground-{recipe.name}")
+    info = ModelInfo(name=name, version=recipe.version, sha256="", trained_on=trained_on)
     fit_prototypes(recipe, network, vocabulary, pools)
     raw = uncalibrated(info, network, vocabulary, scope)
     tables = choose_share(network, lambda: read_development(Grounder(raw, query_weight=0.0), recipe, images)[2])
