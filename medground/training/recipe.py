@@ -37,7 +37,7 @@ class Stage(StrictConfig):
         general_pools: names of the pools that general samples come from.
         miner: how mistakes are mined and replayed; without `every` nothing is.
         judge_every: steps between two looks at the development part; the best average so far is what the stage ends
-            with. 0 never looks and ends with the last average.
+            with, or, in a stage after the first, what it began with. 0 never looks and ends with the last average.
         patience: looks without a better one after which the stage ends early.
     """
 

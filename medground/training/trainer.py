@@ -204,6 +204,8 @@ class Trainer:
         started, tally = time.monotonic(), Tally()
         offset = sum(earlier.steps for earlier in self.recipe.stages[:index])
         step = done - 1
+        if index and done == 0:
+            self._look(stage, average, 0, offset)  # a stage that makes nothing better ends with what it was given
         for step, (batch, numbers, place) in enumerate(self.batches.of_stage(index, done, end, self.replay), done):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule(step, stage)
@@ -267,7 +269,7 @@ class Trainer:
         # All take the figure of the first: if it differed by a rounding, one might stop and leave the others waiting.
         figure = average.judged(self.network, lambda network: processes.gather([judge(network)])[0])
         if processes.is_first:
-            self.around.log.metrics({"development/mean_ap50": figure}, offset + step)
+            self.around.log.metrics({"development/mean_ap50": figure}, offset + max(1, step))
             best = f"best {average.best_figure:.4f}"
             self.around.note(f"{stage.name} {step}/{stage.steps}  development AP50 {figure:.4f} ({best})")
         return average.looks_since >= stage.patience

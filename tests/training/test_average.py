@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from medground.data.dataset import Pool
 from medground.model.network import GroundingNetwork
@@ -110,3 +111,20 @@ def test_stopped_at_any_step_a_judged_stage_keeps_the_same_best(tmp_path: Path, 
     assert all(
         torch.equal(value, last.network.state_dict()[name]) for name, value in whole.network.state_dict().items()
     )
+
+
+def test_a_stage_that_makes_nothing_better_ends_with_what_it_began_with(tmp_path: Path, pools: list[Pool]) -> None:
+    dense = DENSE.model_copy(update={"steps": 2})
+    worse = DENSE.model_copy(update={"name": "worse", "steps": 3, "judge_every": 1})
+    seen: list[dict[str, Tensor]] = []
+
+    def judge(network: GroundingNetwork) -> float:
+        seen.append({name: value.clone() for name, value in network.state_dict().items()})
+        return -float(len(seen))
+
+    trainer = trainer_of(tmp_path / "work", recipe_of(dense, worse), pools, judge=judge)
+    assert trainer.run(resume=False)
+    assert len(seen) == 4  # at the start, and after each step
+    ended = trainer.network.state_dict()
+    assert all(torch.equal(value, ended[name]) for name, value in seen[0].items())
+    assert not torch.equal(seen[0]["dense.bias"], seen[3]["dense.bias"])
