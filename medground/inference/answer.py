@@ -11,12 +11,12 @@ from medground.inference.duplicates import Survivor, merge
 from medground.inference.examine import Examination
 from medground.inference.ids import answer_id, finding_id
 from medground.inference.reader import Reader
-from medground.inference.sighting import Seen, Sighting, is_settled, lies_where_asked, see
+from medground.inference.sighting import Part, Seen, Sighting, is_settled, parts_of, presence_of, see
 from medground.inference.targets import targets, untrained
 from medground.inference.understand import Question
-from medground.inference.verdict import decide, overall_presence, presence_where_asked
+from medground.inference.verdict import decide, presence_where_asked
 from medground.inference.views import Study
-from medground.schema.anatomy import Domain, Side
+from medground.schema.anatomy import Domain
 from medground.schema.result import (
     Answer,
     Examined,
@@ -33,7 +33,8 @@ from medground.schema.vocabulary import Concept
 class _Judged:
     """What is to be shown, how probable it is, and whether the place, order or look asked for could be told.
 
-    Warnings are about what is shown, notes are told whatever comes of it.
+    Warnings are about what is shown, notes are told whatever comes of it. `partly`: of what was asked for in several
+    places some is there and some is not.
     """
 
     shown: tuple[Survivor, ...]
@@ -41,6 +42,7 @@ class _Judged:
     undecided: bool
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,8 @@ def _draft(
         found_threshold=scope.found_threshold,
         not_found_threshold=scope.not_found_threshold,
     )
-    if verdict == Verdict.NOT_FOUND and missing:
-        verdict = Verdict.UNCERTAIN  # part of what was asked could not be looked for
+    if verdict == Verdict.NOT_FOUND and (missing or judged.partly):
+        verdict = Verdict.UNCERTAIN  # part of what was asked could not be looked for, or is there
     shown = () if verdict == Verdict.NOT_FOUND else judged.shown[: settings.max_boxes]
     warnings = [*(judged.warnings if shown else ()), *judged.notes, *_notices(supported, missing, reader)]
     warnings += [f'"{word[:40]}" was not understood and not used' for word in question.understood.unknown_words[:5]]
@@ -183,31 +185,91 @@ def _no_target(question: Question, examination: Examination, reader: Reader) -> 
 
 
 def _judge(question: Question, supported: Sequence[Seen], reader: Reader, min_score: float, floor: float) -> _Judged:
-    understood = question.understood
-    settled = [seen for seen in supported if seen.settles(understood)]
+    """What is shown of a question, and how probable it is that it is there.
+
+    Where the findings are asked for in different places, each is looked for in its own, and an order chooses among
+    those of one place, but for "the larger of ..." and "which is larger, ... or ...". All that is found is shown.
+    Joined by "and" they are there as surely as the least certain of those with a place, as on both sides; joined by
+    "or", as the most certain.
+    """
+    parts = parts_of(question.understood, supported, reader.vocabulary)
+    settled = [seen for seen in supported if all(seen.settles(part.understood) for part in parts)]
     undecided = not settled
     warnings = []
     if undecided:
         warnings.append("the side or zone asked for cannot be told: the image has no header that settles it")
-        understood = understood.model_copy(update={"side": None, "zone": None})
+        nowhere = {"side": None, "zone": None}
+        parts = [replace(part, understood=part.understood.model_copy(update=nowhere)) for part in parts]
     used = settled or list(supported)
-    inside = [s for seen in used for s in seen.sightings if lies_where_asked(s, understood)]
-    kept = [s for s in inside if s.score >= min_score]
+    kept = [s for seen in used for s in seen.sightings if s.score >= min_score and any(part.holds(s) for part in parts)]
     kept.sort(key=lambda s: (-s.score, s.view.key, s.view.frame, s.candidate.box_xyxy_px))
-    if kept and not any(is_settled(s, understood) for s in kept):
-        undecided = True
-        warnings.append("what was seen lies on the midline and cannot be given a side")
-    presence = _presence(understood, used, floor)
-    if understood.rank > 1:  # it is there only where so many are
-        real = at_least([lesion.sighting.score for lesion in merge(inside, reader.vocabulary)], understood.rank)
-        presence = min(presence, max(real, floor))
+    for part in parts:
+        own = [s for s in kept if part.holds(s)]
+        if own and not any(is_settled(s, part.understood) for s in own):
+            undecided = True
+            warnings.append("what was seen lies on the midline and cannot be given a side")
     # One lesion under two names is one: else the largest would have a rival that is itself.
     lesions = merge(kept, reader.vocabulary)
     if question.orders and lesions:
         undecided = True
         warnings.append(f"the question asks for the {' and the '.join(question.orders)} at once, so all are shown")
-    judged = _Judged(lesions, presence, undecided, tuple(warnings))
-    return _chosen(judged, understood, reader, floor) if lesions else judged
+    if question.understood.beyond_image and lesions:
+        undecided = True
+        said = " and ".join(f'"{word[:40]}"' for word in question.understood.beyond_image[:5])
+        warnings.append(f"one image cannot tell what {said} says, so all that may be meant is shown")
+    whole = _Judged(lesions, 0.0, undecided, tuple(warnings))
+    order = parts[0].understood
+    if len(parts) == 1 or order.relation is None or not (question.either or question.among_all):
+        judged = [_judged_part(part, used, lesions, reader, floor) for part in parts]
+        return _together(judged, parts, whole, question, reader)
+    no_order = {"relation": None, "rank": 1, "count": None}
+    unordered = [replace(part, understood=part.understood.model_copy(update=no_order)) for part in parts]
+    judged = [_judged_part(part, used, lesions, reader, floor) for part in unordered]
+    together = _together(judged, parts, whole, question, reader)
+    return _chosen(together, order, reader, floor) if together.shown else together
+
+
+def _judged_part(
+    part: Part, used: Sequence[Seen], lesions: Sequence[Survivor], reader: Reader, floor: float
+) -> _Judged:
+    """What is shown of one part."""
+    understood = part.understood
+    presence = presence_of(part, used, floor)
+    if understood.rank > 1:  # it is there only where so many are
+        inside = [s for seen in used for s in seen.sightings if part.holds(s)]
+        real = at_least([lesion.sighting.score for lesion in merge(inside, reader.vocabulary)], understood.rank)
+        presence = min(presence, max(real, floor))
+    own = tuple(one for one in lesions if part.holds(one.sighting, [key for key, _ in one.also]))
+    judged = _Judged(own, presence, undecided=False, warnings=())
+    return _chosen(judged, understood, reader, floor) if own else judged
+
+
+def _together(
+    judged: Sequence[_Judged], parts: Sequence[Part], whole: _Judged, question: Question, reader: Reader
+) -> _Judged:
+    """The parts as one; `whole` has the lesions of all and what is to be told of all."""
+    shown = (
+        judged[0].shown
+        if len(judged) == 1
+        else tuple(one for one in whole.shown if any(one in j.shown for j in judged))
+    )
+    placed = [(part, one.presence) for part, one in zip(parts, judged, strict=True) if part.is_placed]
+    counted = [presence for _, presence in placed] or [one.presence for one in judged]
+    absent = [part for part, presence in placed if presence <= reader.scope.not_found_threshold]
+    partly = bool(shown) and not question.either and 0 < len(absent) < len(placed)
+    notes = [note for one in judged for note in one.notes]
+    if partly:
+        notes += [
+            f"no {reader.vocabulary[part.place.concept].name} was seen {part.where}" for part in absent if part.place
+        ]
+    return _Judged(
+        shown,
+        max(counted) if question.either else min(counted),
+        whole.undecided or any(one.undecided for one in judged),
+        (*whole.warnings, *(warning for one in judged for warning in one.warnings)),
+        tuple(notes),
+        partly,
+    )
 
 
 def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: float) -> _Judged:
@@ -218,12 +280,13 @@ def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: floa
     choice = choose(sightings, understood)
     fitting = [sightings[index].score for index in choice.fitting]
     others = [sighting.score for index, sighting in enumerate(sightings) if index not in choice.fitting]
-    return _Judged(
-        tuple(judged.shown[index] for index in choice.shown),
-        presence_where_asked(judged.presence, fitting, others, floor),
-        judged.undecided or choice.undecided,
-        (*judged.warnings, *choice.warnings),
-        notes=choice.warnings if understood.rank > len(sightings) else (),
+    return replace(
+        judged,
+        shown=tuple(judged.shown[index] for index in choice.shown),
+        presence=presence_where_asked(judged.presence, fitting, others, floor),
+        undecided=judged.undecided or choice.undecided,
+        warnings=(*judged.warnings, *choice.warnings),
+        notes=(*judged.notes, *(choice.warnings if understood.rank > len(sightings) else ())),
     )
 
 
@@ -235,20 +298,6 @@ def _described(sightings: Sequence[Sighting], reader: Reader) -> list[Sighting]:
         replace(sighting, candidate=replace(sighting.candidate, appearance=said))
         for sighting, said in zip(sightings, words, strict=True)
     ]
-
-
-def _presence(understood: Understood, used: Sequence[Seen], floor: float) -> float:
-    """The best of the images; on both sides it is there only as surely as on the less certain side."""
-    if understood.side == Side.BILATERAL:
-        sides = [understood.model_copy(update={"side": side}) for side in (Side.LEFT, Side.RIGHT)]
-        return min(_presence(side, used, floor) for side in sides)
-    values = []
-    for seen in used:
-        inside = [s.score for s in seen.sightings if lies_where_asked(s, understood)]
-        outside = [s.score for s in seen.sightings if not lies_where_asked(s, understood)]
-        overall = overall_presence(seen.presence, [*inside, *outside])
-        values.append(presence_where_asked(overall, inside, outside, floor))
-    return max(values)
 
 
 def _notices(supported: Sequence[Seen], missing: Sequence[str], reader: Reader) -> list[str]:

@@ -24,6 +24,7 @@ Role = Literal[
     "comparative",
     "number",
     "attribute",
+    "beyond",
     "part",
     "except",
     "outside",
@@ -42,6 +43,7 @@ ConceptNames = tuple[tuple[str, tuple[str, ...]], ...]
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
 _TOKEN = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\W_])+|[^\w\s]|_")
 _MEASURE = re.compile(r"\d+(mm|cm)?")
+_YEAR = re.compile(r"(19|20)\d\d")
 
 
 class Lexicon(StrictConfig):
@@ -62,6 +64,11 @@ class Lexicon(StrictConfig):
         attribute_concepts: finding to the appearance word that it is before another ("钙化的结节").
         denial: words that deny the adjective behind them.
         lack: words that deny the finding behind them where it is such an appearance word.
+        beyond: `time` or `function` to the words for what no single image shows ("newer", "takes up FDG").
+        shown_of: such words that an image can bear out for some findings ("old fracture"), and those.
+        of_no_finding: what such words may be said of besides findings: persons, films.
+        ruled_out: words that deny the side or zone behind them ("not the one on the right").
+        either: words that join alternatives.
         indefinite: words that make a comparative behind them a mere adjective.
         outside: words that exclude what is before them ("结节以外").
         part: regions of the body, joined by `|`, to the words for them.
@@ -98,6 +105,11 @@ class Lexicon(StrictConfig):
     attribute_concepts: dict[str, str] = Field(alias="attribute concepts")
     denial: frozenset[str]
     lack: frozenset[str]
+    beyond: dict[Literal["time", "function"], tuple[str, ...]] = Field(alias="beyond the film")
+    shown_of: dict[str, frozenset[str]] = Field(alias="shown of")
+    of_no_finding: frozenset[str] = Field(alias="of no finding")
+    ruled_out: tuple[str, ...] = Field(alias="ruled out")
+    either: frozenset[str]
     indefinite: frozenset[str]
     outside: tuple[str, ...]
     part: dict[str, tuple[str, ...]]
@@ -121,8 +133,8 @@ class Item:
 
     Attributes:
         role: part it plays.
-        value: concept key, side, zone, `side|zone`, relation, `relation|rank`, number, appearance word or regions;
-            empty for the other roles.
+        value: concept key, side, zone, `side|zone`, relation, `relation|rank`, number, appearance word, `time` or
+            `function`, or regions; empty for the other roles.
         text: the words, lower-cased, as they stand in the question.
     """
 
@@ -185,7 +197,7 @@ class Reader:
             ("prep", lexicon.prep),
             ("broad", lexicon.broad),
             ("descriptor", lexicon.descriptor),
-            ("stop", lexicon.stop),
+            ("stop", (*lexicon.stop, *lexicon.ruled_out)),
         )
         for role, words in plain:
             for word in words:
@@ -199,6 +211,8 @@ class Reader:
         at = 0
         while at < len(words):
             length, (role, value) = self._longest_match(words, at)
+            if role == "side" and self._counts(words, at, length):
+                length, (role, value) = self._longest_match(words[: at + length - 1], at)
             run = words[at : at + length]
             if role == "unknown" and items and items[-1].role == "unknown" and HAN.match(run[0]):
                 items[-1] = Item("unknown", "", join([items[-1].text, *run]))
@@ -207,6 +221,14 @@ class Reader:
             at += length
         return items
 
+    def _counts(self, words: list[str], at: int, length: int) -> bool:
+        """Whether 两个肺 counts findings: 两个肺结节 are two lung nodules, 两个肺的结节 nodules of both lungs."""
+        if "".join(words[at : at + length]) != "两个肺":
+            return False
+        behind = at + length + (words[at + length : at + length + 1] in (["部"], ["内"]))
+        starts = (at + length - 1, behind)
+        return any(start < len(words) and self._longest_match(words, start)[1][0] == "concept" for start in starts)
+
     def _longest_match(self, words: list[str], at: int) -> tuple[int, tuple[Role, str]]:
         for length in range(min(self._longest, len(words) - at), 0, -1):
             run = tuple(words[at : at + length])
@@ -214,6 +236,8 @@ class Reader:
                 entry = self._entries.get((*run[:-1], last))
                 if entry is not None:
                     return length, entry
+        if _YEAR.fullmatch(words[at]):
+            return 1, ("beyond", "time")
         is_word = re.match(r"\w", words[at]) and not _MEASURE.fullmatch(words[at])
         role: Role = "unknown" if is_word else "stop"
         return 1, (role, "")
@@ -231,6 +255,7 @@ class Reader:
             ("comparative", dict(_comparatives(lexicon))),
             ("number", dict(_numbers(lexicon))),
             ("attribute", lexicon.attribute),
+            ("beyond", {str(key): words for key, words in lexicon.beyond.items()}),
             ("part", lexicon.part),
         )
         for role, table in tables:

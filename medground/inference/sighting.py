@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medground.inference.describe import Place
 from medground.inference.examine import Examination, Look
@@ -16,12 +16,14 @@ from medground.inference.location import (
     tells_zone,
     zone_of,
 )
+from medground.inference.verdict import overall_presence, presence_where_asked
 from medground.inference.views import View
 from medground.inference.volumes import link
 from medground.model.reading import Candidate, Phrase
 from medground.schema.anatomy import Domain, Side
 from medground.schema.box import Box
-from medground.schema.result import Extent, Understood
+from medground.schema.result import Extent, PlaceAsked, Understood
+from medground.schema.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,86 @@ class Seen:
         header, domain = self.examination.looks[0].view.header, self.examination.domain or Domain.OTHER
         side = understood.side is None or tells_side(header, domain)
         return side and (understood.zone is None or tells_zone(header, domain))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Part of a question: where to look, and for which findings.
+
+    Attributes:
+        understood: the question with side and zone of this part, or without where these images can't tell them.
+        place: as asked for; None where one place holds for all.
+        keys: findings of the part; None for all that are looked for.
+    """
+
+    understood: Understood
+    place: PlaceAsked | None = None
+    keys: frozenset[str] | None = None
+
+    def holds(self, sighting: Sighting, also: Sequence[str] = ()) -> bool:
+        """Whether a sighting, which may have further names, is of the part and not elsewhere."""
+        return (self.names(sighting.concept) or any(map(self.names, also))) and lies_where_asked(
+            sighting, self.understood
+        )
+
+    def names(self, concept: str) -> bool:
+        """Whether a finding is of the part."""
+        return self.keys is None or concept in self.keys
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it names its own side or zone."""
+        return self.place is not None and (self.place.side, self.place.zone) != (None, None)
+
+    @property
+    def where(self) -> str:
+        """Its own place in words: "on the left side", "in the upper zone on the right side"."""
+        side, zone = (self.place.side, self.place.zone) if self.place else (None, None)
+        sides = "on both sides" if side == Side.BILATERAL else f"on the {side} side"
+        return " ".join(([f"in the {zone}"] if zone else []) + ([sides] if side else []))
+
+
+def parts_of(understood: Understood, seen: Sequence[Seen], vocabulary: Vocabulary) -> list[Part]:
+    """The parts of a question: one per finding and place where these differ, else one for all.
+
+    What was looked for on none of the images is left out. So is an order among what one image can't tell: the largest
+    of those that are new is not the largest of those that are seen.
+    """
+    if understood.beyond_image:
+        understood = understood.model_copy(update={"relation": None, "rank": 1, "count": None})
+    heard = {phrase.concept for one in seen for phrase in one.phrases}
+    parts = [
+        Part(
+            understood.model_copy(update={"side": place.side, "zone": place.zone}),
+            place,
+            vocabulary.descendants(place.concept),
+        )
+        for place in understood.places
+        if heard & vocabulary.descendants(place.concept)
+    ]
+    return parts or [Part(understood)]
+
+
+def presence_of(part: Part, seen: Sequence[Seen], floor: float) -> float:
+    """Probability that a part is there, 0..1: the best of the images.
+
+    On both sides it is there only as surely as on the less certain side.
+
+    Args:
+        part: of the question.
+        seen: what the images say that count; at least one.
+        floor: score below which the reader reported no box, 0..1.
+    """
+    if part.understood.side == Side.BILATERAL:
+        sides = [part.understood.model_copy(update={"side": side}) for side in (Side.LEFT, Side.RIGHT)]
+        return min(presence_of(replace(part, understood=side), seen, floor) for side in sides)
+    values = []
+    for one in seen:
+        own = [s for s in one.sightings if part.names(s.concept)]
+        inside, outside = [s.score for s in own if part.holds(s)], [s.score for s in own if not part.holds(s)]
+        heard = [value for phrase, value in zip(one.phrases, one.presence, strict=True) if part.names(phrase.concept)]
+        values.append(presence_where_asked(overall_presence(heard, [*inside, *outside]), inside, outside, floor))
+    return max(values)
 
 
 def see(examination: Examination, phrases: Sequence[Phrase]) -> Seen:

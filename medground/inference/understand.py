@@ -13,12 +13,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from medground.inference.context import BESIDE_ADJECTIVES, settle, text_at
+from medground.inference.context import (
+    BESIDE_ADJECTIVES,
+    Spot,
+    denied,
+    excluded_places,
+    noun_phrases,
+    place_behind,
+    settle,
+    spots_asked,
+    text_at,
+)
 from medground.inference.lexicon import HAN, ConceptNames, Item, Lexicon, Reader, join, load_lexicon
 from medground.model.reading import Phrase
 from medground.schema.anatomy import Domain, Side, Zone
 from medground.schema.errors import QueryError
-from medground.schema.result import Relation, Understood
+from medground.schema.result import PlaceAsked, Relation, Understood
 from medground.schema.vocabulary import Vocabulary
 
 MAX_QUERY_CHARACTERS = 1000
@@ -39,6 +49,7 @@ _NUMBERS = ("", "", "two ", "three ", "four ", "five ", "six ", "seven ", "eight
 _ORDINAL = re.compile(r"\d+(st|nd|rd|th)|tenth|eleventh|twelfth")
 _OF_HEIGHT = frozenset({Relation.UPPERMOST, Relation.LOWERMOST})
 _BEFORE_A_NUMBER = frozenset({"的", "前", "那", "这"})
+_AMONG = frozenset({"中", "之中", "其中", "当中", "里", "哪个", "哪一个", "哪处"})
 _UNITS = frozenset({"mm", "cm", "毫", "厘", "x", "%"})
 
 
@@ -65,6 +76,8 @@ class Question:
     everything: bool = False
     domains: frozenset[Domain] = frozenset()
     orders: tuple[str, ...] = ()
+    either: bool = False
+    among_all: bool = False
 
 
 def understand(query: str, vocabulary: Vocabulary) -> Question:
@@ -86,38 +99,55 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
     if not any(any(character.isalnum() for character in item.text) for item in items):
         raise QueryError(f"the question {text[:20]!r} has no words; ask for a finding, e.g. 'is there a nodule?'")
     kept, unknown = _attach(items, vocabulary, lexicon)
-    excluded = _excluded(items)
-    asked = [at for at in kept if at not in excluded]
+    excluded = excluded_places(items)
+    denied_at, dropped = denied(items, lexicon)
+    if all(at in excluded | dropped for at in kept):
+        dropped = set()  # what is only denied is asked for: "is it not the left nodule?"
+    asked = [at for at in kept if at not in excluded | dropped]
     broad = not asked and any(item.role == "broad" for item in items)
     spared = not asked and any(items[at].role == "concept" for at in excluded)
     regions = {region for item in items if item.role == "part" for region in item.value.split("|")}
     everything = (broad or spared) and not unknown and all(_is_readable(item) for item in items)
     negated = everything and spared
     if not asked and not everything and not unknown:
-        unknown += [item.text for item in items if item.role in ("broad", "part", "relation")]
+        unknown += [item.text for item in items if item.role in ("broad", "part", "relation", "beyond")]
     domains = frozenset(domain for region in regions & _READABLE for domain in _REGION_DOMAINS[region])
     phrases = _phrases(items, asked)
     named = _phrases(items, sorted(excluded)) if negated else phrases
-    orders = _orders(items, excluded)
+    orders = _orders(items, excluded | denied_at)
     relation, rank = orders[0] if len(orders) == 1 else (None, 1)
-    attributes, unused = _adjectives(items, excluded, lexicon)
+    attributes, unused = _adjectives(items, excluded | denied_at, lexicon)
+    spots = {} if domains == {Domain.LIMB_RADIOGRAPH} else spots_asked(items, asked, denied_at | excluded)
+    places = _places(items, spots)
+    side, zone = _side(items, denied_at), _zone(items, denied_at)
+    if places:  # what is left to say for all is what all share
+        side = places[0].side if len({place.side for place in places}) == 1 else None
+        zone = places[0].zone if len({place.zone for place in places}) == 1 else None
+    elif len(agreed := set(spots.values())) == 1 and (
+        own := agreed.pop()
+    ):  # "pain on the left; a nodule on the right?"
+        side, zone = Side(own[0][0]) if own[0][0] else None, Zone(own[0][1]) if own[0][1] else None
     return Question(
         text=text,
         language="zh" if HAN.search(text) else "en",
         understood=Understood(
             concepts=tuple(phrase.concept for phrase in named),
-            side=_side(items),
-            zone=None if domains == {Domain.LIMB_RADIOGRAPH} else _zone(items),
+            side=side,
+            zone=None if domains == {Domain.LIMB_RADIOGRAPH} else zone,
             relation=relation,
             rank=rank,
             count=_count(items) if relation and rank == 1 else None,
             attributes=attributes,
             negated=negated,
             unknown_words=tuple(dict.fromkeys([*unknown, *unused])),
+            places=places,
+            beyond_image=tuple(dict.fromkeys(item.text for item in items if item.role == "beyond")),
         ),
         phrases=phrases,
         everything=everything,
         domains=domains,
+        either=_is_either(items, lexicon),
+        among_all=any(_chooses_among_all(items, at) for at, item in enumerate(items) if item.role == "relation"),
         orders=tuple(order_words(*order) for order in orders) if len(orders) > 1 else (),
     )
 
@@ -162,59 +192,51 @@ def _phrases(items: list[Item], places: Iterable[int]) -> tuple[Phrase, ...]:
     return tuple(found.values())
 
 
-def _excluded(items: list[Item]) -> set[int]:
-    """Places behind "other than", up to where it turns to what is asked: "besides nodules, is there a mass".
-
-    In Chinese they may stand before the word that excludes them instead: 结节以外的异常.
-    """
-    excluded: set[int] = set()
-    inside = False
-    for at, item in enumerate(items):
-        turns = item.text == "," and at + 1 < len(items) and items[at + 1].role == "stop"
-        if item.role == "except":
-            inside = True
-        elif item.role == "outside":
-            excluded |= set() if inside else _named_before(items, at)
-            inside = False
-        elif item.role in ("end", "broad") or item.text == "还有" or turns:
-            inside = False
-        elif inside:
-            excluded.add(at)
-    return excluded
-
-
-def _named_before(items: list[Item], at: int) -> set[int]:
-    """Places of the findings right before a word, with the words that belong to them; empty where there is none."""
-    named: set[int] = set()
-    for place in range(at - 1, -1, -1):
-        if items[place].role not in ("concept", "part", "link", "relation", *BESIDE_ADJECTIVES):
-            break
-        named.add(place)
-    return named if any(items[place].role == "concept" for place in named) else set()
-
-
 def _is_readable(item: Item) -> bool:
     return item.role != "part" or not _READABLE.isdisjoint(item.value.split("|"))
 
 
-def _side(items: list[Item]) -> Side | None:
+def _side(items: list[Item], denied_at: set[int]) -> Side | None:
     """The side asked for; none where different sides are named, or one is only ruled out ("not in the left lung")."""
-    sides: set[str] = set()
-    for at, item in enumerate(items):
-        if item.role == "side" or "|" in _zone_value(item):
-            before = [other.text for other in items[max(at - 3, 0) : at]]
-            sides.add("" if "not" in before or "不在" in before else item.value.split("|")[0])
-    return Side(sides.pop()) if len(sides) == 1 and "" not in sides else None
+    sides = {
+        item.value.split("|")[0]
+        for at, item in enumerate(items)
+        if at not in denied_at and (item.role == "side" or "|" in _zone_value(item))
+    }
+    return Side(sides.pop()) if len(sides) == 1 else None
 
 
-def _zone(items: list[Item]) -> Zone | None:
+def _zone(items: list[Item], denied_at: set[int]) -> Zone | None:
     """The zone asked for; none where several are named."""
-    zones = {_zone_value(item).split("|")[-1] for item in items if item.role == "zone"}
+    zones = {_zone_value(i).split("|")[-1] for at, i in enumerate(items) if i.role == "zone" and at not in denied_at}
     return Zone(zones.pop()) if len(zones) == 1 else None
+
+
+def _places(items: list[Item], spots: dict[int, tuple[Spot, ...]]) -> tuple[PlaceAsked, ...]:
+    """Where each finding is asked for; empty where all are asked for in one place."""
+    if len({spot for own in spots.values() for spot in own}) < 2:
+        return ()
+    places = [
+        PlaceAsked(concept=items[at].value, side=Side(side) if side else None, zone=Zone(zone) if zone else None)
+        for at, own in spots.items()
+        for side, zone in own or (("", ""),)
+    ]
+    return tuple(dict.fromkeys(places))
 
 
 def _zone_value(item: Item) -> str:
     return item.value if item.role == "zone" else ""
+
+
+def _is_either(items: list[Item], lexicon: Lexicon) -> bool:
+    """Whether all is joined by "or"; where there is an "and" beside it, all must be there."""
+    links = {item.text for item in items if item.role == "link" and item.text.isalnum()}
+    return not links.isdisjoint(lexicon.either) and links <= lexicon.either
+
+
+def _chooses_among_all(items: list[Item], at: int) -> bool:
+    """Whether an order is "the larger of" or 其中较大的."""
+    return text_at(items, at + 1) == "of" or text_at(items, at - 1) in _AMONG
 
 
 def _orders(items: list[Item], excluded: set[int]) -> list[tuple[Relation, int]]:
@@ -229,7 +251,7 @@ def _orders(items: list[Item], excluded: set[int]) -> list[tuple[Relation, int]]
 
 def _is_unread(items: list[Item], at: int) -> bool:
     """Whether an order has an unknown rank, or is that of something unknown: "the highest uptake"."""
-    of_unknown = items[at].value in _OF_HEIGHT and at + 1 < len(items) and items[at + 1].role == "unknown"
+    of_unknown = items[at].value in _OF_HEIGHT and at + 1 < len(items) and items[at + 1].role in ("unknown", "beyond")
     return of_unknown or _ORDINAL.fullmatch(text_at(items, at - 1)) is not None
 
 
@@ -276,13 +298,14 @@ def _attach(items: list[Item], vocabulary: Vocabulary, lexicon: Lexicon) -> tupl
         these together with the word that speaks against it.
     """
     kept: list[int] = []
+    taken = _taken(items, vocabulary, lexicon)
     unknown: dict[int, str] = {at: item.text for at, item in enumerate(items) if item.role == "unknown"}
     for at, item in enumerate(items):
         if item.role != "concept":
             continue
         regions = _regions(item.value, vocabulary, lexicon)
         intrinsic = _is_intrinsic(item, lexicon)
-        clash = _clash(items, at, regions, intrinsic)
+        clash = _clash(items, at, regions, intrinsic, taken)
         if clash is None:
             kept.append(at)
         else:
@@ -312,9 +335,19 @@ def _is_intrinsic(item: Item, lexicon: Lexicon) -> bool:
     return item.value in lexicon.intrinsic or not lexicon.intrinsic_words.isdisjoint(words)
 
 
-def _clash(items: list[Item], at: int, regions: frozenset[str], intrinsic: bool) -> int | None:
+def _taken(items: list[Item], vocabulary: Vocabulary, lexicon: Lexicon) -> set[int]:
+    """Places of parts of the body that fit a finding of their own noun phrase, so that they are not another's."""
+    taken: set[int] = set()
+    for phrase in noun_phrases(items):
+        fitting = [_regions(items[at].value, vocabulary, lexicon) for at in phrase if items[at].role == "concept"]
+        parts = [at for at in phrase if items[at].role == "part"]
+        taken |= {at for at in parts for regions in fitting if not regions.isdisjoint(items[at].value.split("|"))}
+    return taken
+
+
+def _clash(items: list[Item], at: int, regions: frozenset[str], intrinsic: bool, taken: set[int]) -> int | None:
     """Place of a word that puts the finding at `at` where the bundle doesn't read it, or None."""
-    behind = _place_behind(items, at)
+    behind = place_behind(items, at)
     for place in behind:
         if _speaks_against(items[place], regions) and not (intrinsic and items[place].role == "unknown"):
             return place
@@ -326,7 +359,7 @@ def _clash(items: list[Item], at: int, regions: frozenset[str], intrinsic: bool)
             break
         if item.role == "part" and not regions.isdisjoint(item.value.split("|")):
             return None
-        if item.role == "part" and not (linked and (intrinsic or behind)):
+        if item.role == "part" and not (linked and (intrinsic or behind or place in taken)):
             return place
         if item.role == "unknown" and adjacent and not intrinsic:
             return place
@@ -342,22 +375,3 @@ def _is_chinese_stop(item: Item) -> bool:
 
 def _speaks_against(item: Item, regions: frozenset[str]) -> bool:
     return item.role == "unknown" or (item.role == "part" and regions.isdisjoint(item.value.split("|")))
-
-
-def _place_behind(items: list[Item], at: int) -> list[int]:
-    """Places of the words that say where the finding is, as in "mass or nodule in the liver" or "broken tooth"."""
-    governed: list[int] = []
-    inside = False
-    adjacent = True
-    for place in range(at + 1, len(items)):
-        role = items[place].role
-        if role == "end" or (inside and role == "concept"):
-            break
-        if role == "prep":
-            inside = True
-        elif (inside and role in ("part", "unknown")) or (adjacent and role == "part"):
-            governed.append(place)
-        elif not inside and role in ("part", "unknown", "except"):
-            break
-        adjacent = adjacent and role in ("descriptor", "attribute", "side", "zone", "part")
-    return governed

@@ -144,13 +144,23 @@ class Relation(StrEnum):
     MOST_LATERAL = "most_lateral"
 
 
+class PlaceAsked(_Part):
+    """Where one of several findings is asked for; a finding that is asked for in two places is there twice."""
+
+    concept: str
+    side: Side | None = None
+    zone: Zone | None = None
+
+
 class Understood(_Part):
     """What the question was taken to mean.
 
     `concepts` are vocabulary keys; `zone` is the third of the chest asked for; `rank` is the place in the order of
     `relation`, 2 for "second largest"; `count` is set where so many of the first are asked for ("the two largest");
     `attributes` are the appearance words it names; `negated` is True for "anything other than X". `unknown_words` are
-    words that name no known finding and were not used.
+    words that name no known finding and were not used. `places` are set where the findings are asked for in different
+    places ("the left nodule and the right effusion"); `side` and `zone` then are what all of them share.
+    `beyond_image` are words for what no single image shows ("newer", "takes up FDG").
     """
 
     concepts: tuple[str, ...]
@@ -162,6 +172,8 @@ class Understood(_Part):
     attributes: tuple[str, ...] = ()
     negated: bool = False
     unknown_words: tuple[str, ...] = ()
+    places: tuple[PlaceAsked, ...] = ()
+    beyond_image: tuple[str, ...] = ()
 
 
 class Examined(_Part):
