@@ -27,7 +27,6 @@ from tokenizers import Tokenizer
 from torch import Tensor, float16
 
 from medground.model.backbones.build import build_backbone
-from medground.model.bundle_upgrade import FORMAT, upgraded_config, upgraded_weights
 from medground.model.calibration import Calibration
 from medground.model.config import ModelConfig, QwenBackboneConfig
 from medground.model.familiarity import Familiarity
@@ -40,6 +39,7 @@ from medground.schema.vocabulary import Vocabulary
 
 SHIPPED = "compact"
 BASE = "base"
+FORMAT = 2
 Part = TypeVar("Part", bound=StrictConfig)
 
 
@@ -90,14 +90,13 @@ def read_bundle(folder: Path | None = None, *, base: str | Path | None = None) -
     manifest = parse(Manifest, path / "manifest.json")
     _check_files(manifest, path)
     try:
+        if manifest.format != FORMAT:
+            raise ValueError(f"it is of format {manifest.format}, this medground reads format {FORMAT}")
         stored = load_file(path / "weights.safetensors")
         tensors = {name: v.float() if v.dtype == float16 else v for name, v in stored.items()}
-        config = ModelConfig.model_validate(
-            upgraded_config(json.loads((path / "config.json").read_bytes()), manifest.format)
-        )
+        config = ModelConfig.model_validate_json((path / "config.json").read_bytes())
         network = _network(config, path, base)
-        weights = upgraded_weights(_strip(tensors, "network."), manifest.format)
-        network.load_learned_state({**_not_stored(network, manifest.format), **weights})
+        network.load_learned_state({**_learned_base(network), **_strip(tensors, "network.")})
         familiarity = Familiarity(**_strip(tensors, "familiarity."))
         summary = json.loads((path / "training_summary.json").read_text(encoding="utf-8"))
     except (SafetensorError, RuntimeError, TypeError, ValueError, OSError) as error:
@@ -159,10 +158,9 @@ def _network(config: ModelConfig, path: Path, base: str | Path | None) -> Ground
     return network
 
 
-def _not_stored(network: GroundingNetwork, written: int) -> dict[str, Tensor]:
-    """What does not come from `weights.safetensors`: learned pretrained weights, and prototypes that format 1 lacks."""
-    state = network.learned_state()
-    return {n: v for n, v in state.items() if in_base(n) or (written == 1 and n.startswith("prototypes."))}
+def _learned_base(network: GroundingNetwork) -> dict[str, Tensor]:
+    """Pretrained weights that learned: they come from their own folder, not from `weights.safetensors`."""
+    return {name: value for name, value in network.learned_state().items() if in_base(name)}
 
 
 def in_base(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from medground.data.columnar import write_data_set
 from medground.data.importers import ImportOptions, by_name
 from medground.evaluation.overlap import iou_matrix
 from medground.inference.understand import understand
-from medground.model.bundle import read_bundle, shipped_bundle_path
+from medground.model.bundle import read_bundle
 from medground.model.bundle_write import save_bundle
 from medground.schema.result import GroundingResult, Verdict
 from tests.model.shapes import NEW, drawn_picture, trained_bundle
@@ -140,7 +141,10 @@ def test_what_cannot_be_added_is_said(old: Path, tmp_path: Path) -> None:
         code, text = run(*changed)
         assert code == 2, (message, text)
         assert message in text, text
-    code, text = run(*words(shipped_bundle_path(), films, out))
+    groundless = copy.deepcopy(trained_bundle())
+    groundless.network.prototypes.ground.forget()
+    save_bundle(groundless, tmp_path / "groundless")
+    code, text = run(*words(tmp_path / "groundless", films, out))
     assert code == 2
     assert "keeps no statistics of its embeddings" in text
     code, text = run("remove", "--bundle", old, "--concept", "nodule", "--out", out)
