@@ -175,6 +175,7 @@ class Processes:
             distributed.barrier()
 
     def end(self) -> None:
-        """Part for good."""
+        """Part for good, all at the same time: none is to close what another still listens to."""
         if self.count > 1:
+            distributed.barrier()
             distributed.destroy_process_group()
