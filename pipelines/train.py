@@ -43,6 +43,7 @@ from pipelines.sources import BLOOD, CHEST, LIMB, Sources, default_data, load_so
 
 HOME = Path(__file__).resolve().parents[1] / "mlruns"
 SINGLE = Processes.single()
+START_NOTE = "started_from.txt"  # in the work folder: the bundle whose weights it began with
 RUN_NOTES = "mlflow_runs.json"  # in the work folder: ids of the run and its children
 
 
@@ -133,13 +134,8 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     network = new_network(chosen, vocabulary)
     say(f"{count_parameters(network) / 1e6:.2f}M parameters; recipe {recipe_digest(chosen)[:12]}")
     run.parameters(flat(chosen.model_dump(mode="json")))
-    started_from = ""
-    if args.start:
-        start = read_bundle(args.start)
-        taken = take_weights(network, start)
-        started_from = f"{start.info.name} {start.info.version} ({start.info.sha256[:12]})"
-        say(f"{taken.tensors} of {taken.of} tensors start as in {started_from}")
-        run.parameters({"started_from": started_from})
+    started_from = _start(args, network, out)
+    run.parameters({"started_from": started_from} if started_from else {})
     run.datasets(dataset_versions(sources), "training")
     resume = args.resume or args.calibrate_only
     judged = any(stage.judge_every for stage in chosen.stages)
@@ -149,6 +145,7 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
         around = Surroundings(out, log, say, judge, processes)
         trainer = Trainer(chosen, network, vocabulary, pools, around)
         done = trainer.run(resume=resume, stop_after=0 if args.calibrate_only else args.stop_after, stage=args.stage)
+    processes.end()  # what follows is for the first alone
     if not processes.is_first:
         return 0
     if not done or (args.stage and args.stage < len(chosen.stages)):
@@ -179,6 +176,22 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     run.register(folder, bundle.info.name, "newest")
     say(f"bundle {folder} ({digest[:12]}), {sum(p.stat().st_size for p in folder.iterdir()) / 2**20:.1f} MiB")
     return 0
+
+
+def _start(args: argparse.Namespace, network: GroundingNetwork, out: Path) -> str:
+    """Takes the weights of `--start`; says which bundle a training began with, also when it goes on after a kill."""
+    note = out / START_NOTE
+    if args.resume or args.calibrate_only:
+        return note.read_text(encoding="utf-8") if note.is_file() else ""
+    note.unlink(missing_ok=True)
+    if not args.start:
+        return ""
+    bundle = read_bundle(args.start)
+    taken = take_weights(network, bundle)
+    name = f"{bundle.info.name} {bundle.info.version} ({bundle.info.sha256[:12]})"
+    say(f"{taken.tensors} of {taken.of} tensors start as in {name}")
+    note.write_text(name, encoding="utf-8")
+    return name
 
 
 def sets_of(chosen: Recipe) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ def square(side: float, score: float = 0.9, x: float = 10, y: float = 10, **more
 
 def at(x: float, y: float, score: float = 0.9, **more: object) -> Sighting:
     """A box of 20 pixels around a point."""
-    return sighting((x - 10, y - 10, x + 10, y + 10), score, **more)  # type: ignore[arg-type]
+    return sighting((x - 10, y - 10, x + 10, y + 10), score, **more)  # type: ignore[arg-type]  # the cases are data
 
 
 def asked(relation: Relation | None = Relation.LARGEST, **more: object) -> Understood:
-    return Understood(concepts=("nodule",), relation=relation, **more)  # type: ignore[arg-type]
+    return Understood(concepts=("nodule",), relation=relation, **more)  # type: ignore[arg-type]  # the cases are data

@@ -27,7 +27,7 @@ class WordReader(TruthReader):
         self._words = words
 
     def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
-        return [self._words.get(region, ()) for region, _, _ in regions]  # type: ignore[call-overload]
+        return [self._words.get(region, ()) for region, _, _ in regions]  # type: ignore[call-overload]  # the cases settle the types
 
 
 BIG, MIDDLE, SMALL = (300, 100, 360, 160), (60, 200, 100, 240), (250, 400, 275, 425)

@@ -155,7 +155,7 @@ def test_ties_of_size(sides: list[float], scores: list[float], shown: set[int], 
     choice = choose([square(side, score) for side, score in zip(sides, scores, strict=True)], asked())
     assert set(choice.shown) == shown
     assert choice.undecided == (why is not None)
-    assert [why in warning for warning in choice.warnings[:1]] == ([True] if why else [])  # type: ignore[operator]
+    assert [why in warning for warning in choice.warnings[:1]] == ([True] if why else [])  # type: ignore[operator]  # the cases settle the types
 
 
 def test_a_tie_of_both_kinds_tells_both() -> None:
@@ -214,7 +214,7 @@ FOUR = [square(side, score) for side, score in ((20, 0.9), (80, 0.95), (50, 0.9)
     ],
 )
 def test_ranks_and_counts(wanted: dict[str, object], shown: list[int]) -> None:
-    choice = choose(FOUR, asked(**wanted))  # type: ignore[arg-type]
+    choice = choose(FOUR, asked(**wanted))  # type: ignore[arg-type]  # the cases are data
     assert list(choice.shown) == shown
     assert not choice.undecided
     assert bool(choice.warnings) == (wanted.get("count") == 7)

@@ -24,10 +24,16 @@ def test_a_training_stopped_between_stages_goes_on_to_its_bundle_and_its_runs(tm
     assert bundle.network.prototypes.images_C.sum() > 0
     summary = json.loads((tmp_path / "work" / "training_summary.json").read_text())
     assert set(summary["pools"]) >= {"phantom", "slices", "other"}
+    assert summary["started_from"] == ""
     client, experiment = open_store(tmp_path / "mlruns", "medground")
     names = {run.info.run_name for run in client.search_runs([experiment])}
     assert {"tiny", "stage dense", "stage queries"} <= names
     assert client.get_model_version_by_alias("medground-tiny", "newest").tags["manifest_sha256"] == bundle.info.sha256
+    again = ["--out", str(tmp_path / "again"), "--start", str(tmp_path / "work" / "bundle")]
+    assert main([*common, *again, "--stage", "1"]) == 0
+    assert main([*common, "--out", str(tmp_path / "again"), "--resume"]) == 0  # what it began with is not said again
+    known = json.loads((tmp_path / "again" / "training_summary.json").read_text())["started_from"]
+    assert known == f"medground-tiny 0.0.0 ({bundle.info.sha256[:12]})"
 
 
 def test_a_stage_that_does_not_exist_is_refused(tmp_path, capsys):
