@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medground.model.network import GroundingNetwork
 from medground.schema.errors import UsageError
+from medground.training.kernels import Kernels, is_kernel
 from medground.training.recipe import Recipe, Stage
 
 TEXT = ("backbone.text.", "backbone.phrases.")
@@ -32,7 +33,7 @@ def check_stages(recipe: Recipe, processes: int) -> None:
             )
 
 
-def open_parameters(network: GroundingNetwork, extra: Iterable[nn.Parameter], stage: Stage) -> torch.optim.AdamW:
+def open_parameters(network: GroundingNetwork, extra: Iterable[nn.Parameter], stage: Stage) -> Kernels:
     """Opens what the stage names and freezes everything else.
 
     What was given to the backbone stays as it is, whatever the stage names.
@@ -49,7 +50,7 @@ def open_parameters(network: GroundingNetwork, extra: Iterable[nn.Parameter], st
         UsageError: if an open parameter is of half precision.
     """
     given = {f"backbone.{name}" for name in network.backbone.given()}
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    groups: dict[tuple[bool, bool, bool], list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         parameter.grad = None  # of the stage before: it would count in the clipped norm
         parameter.requires_grad_(name.startswith(stage.trainable) and name not in given)
@@ -59,20 +60,23 @@ def open_parameters(network: GroundingNetwork, extra: Iterable[nn.Parameter], st
                 "bfloat16=false and train with --precision bf16"
             )
         if parameter.requires_grad:
-            groups.setdefault((name.startswith(TEXT), parameter.ndim > 1), []).append(parameter)
+            turned = stage.kernel_rate > 0 and is_kernel(parameter)
+            groups.setdefault((name.startswith(TEXT), parameter.ndim > 1, turned), []).append(parameter)
     for parameter in extra:
         parameter.grad = None
         parameter.requires_grad_(stage.restoration is not None)
         if parameter.requires_grad:
-            groups.setdefault((False, parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
+            turned = stage.kernel_rate > 0 and is_kernel(parameter)
+            groups.setdefault((False, parameter.ndim > 1, turned), []).append(parameter)
+    return Kernels(
         [
             {
                 "params": parameters,
-                "peak": stage.learning_rate * (stage.text_share if text else 1.0),
+                "peak": stage.learning_rate * (stage.text_share if text else stage.kernel_rate if turned else 1.0),
                 "weight_decay": stage.weight_decay if matrix else 0.0,
+                "orthogonal": turned,
             }
-            for (text, matrix), parameters in sorted(groups.items())
+            for (text, matrix, turned), parameters in sorted(groups.items())
         ],
         lr=stage.learning_rate,
     )

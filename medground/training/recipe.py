@@ -23,6 +23,8 @@ class Stage(StrictConfig):
         mosaic: probability of four images in one view; the recipe's own if None.
         focus: probability that a view holds a box drawn at random; the recipe's own if None.
         learning_rate: peak of AdamW; the text encoder gets `text_share` of it.
+        kernel_rate: peak rate of orthogonal steps of convolution kernels, in learning rates (see `kernels`); 0 leaves
+            them to AdamW.
         warmup_steps: linear rise before the cosine.
         ema: how much of the averaged weights a step keeps, once the average is old.
         dense: whether the dense, presence and image-kind losses apply.
@@ -49,6 +51,7 @@ class Stage(StrictConfig):
     scale: tuple[float, float] | None = None
     learning_rate: float = 1e-3
     text_share: float = 0.4
+    kernel_rate: float = 0.0
     weight_decay: float = 0.03
     warmup_steps: int = 150
     clip_norm: float = 10.0

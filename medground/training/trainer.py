@@ -23,6 +23,7 @@ from medground.training.batches import StageBatches
 from medground.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from medground.training.ewc import Anchor, Outcomes, anchor, penalty
 from medground.training.general import drawn_outcome
+from medground.training.kernels import Kernels
 from medground.training.miner import Hard, ReplayPool, counts
 from medground.training.objective import means, weighted
 from medground.training.opening import check_stages, open_parameters, schedule, set_modes
@@ -164,7 +165,7 @@ class Trainer:
             )
         return stage - 1
 
-    def _begin(self, index: int, stage: Stage, saved: Checkpoint | None) -> tuple[torch.optim.AdamW, Average]:
+    def _begin(self, index: int, stage: Stage, saved: Checkpoint | None) -> tuple[Kernels, Average]:
         if saved:
             self.network.load_learned_state(saved.weights)
             self.around.note(f"resuming stage {stage.name} at step {saved.progress.step}")
@@ -197,7 +198,7 @@ class Trainer:
         with self.around.processes.on_device():
             return anchor(self.network, (general[number] for number in range(stage.ewc_samples)), outcomes)
 
-    def _run_stage(self, index: int, optimizer: torch.optim.AdamW, average: Average, done: int, end: int) -> bool:
+    def _run_stage(self, index: int, optimizer: Kernels, average: Average, done: int, end: int) -> bool:
         """Steps done..end of a stage; True when the stage is over, by its last step or by its patience."""
         stage = self.recipe.stages[index]
         set_modes(self.network, stage)
@@ -225,7 +226,7 @@ class Trainer:
         return step + 1 >= stage.steps
 
     def _step(
-        self, stage: Stage, place: Place, batch: Batch, numbers: Sequence[int], optimizer: torch.optim.AdamW
+        self, stage: Stage, place: Place, batch: Batch, numbers: Sequence[int], optimizer: Kernels
     ) -> dict[str, float]:
         """One optimiser step; returns its losses and tallies of this process."""
         processes = self.around.processes
@@ -274,7 +275,7 @@ class Trainer:
             self.around.note(f"{stage.name} {step}/{stage.steps}  development AP50 {figure:.4f} ({best})")
         return average.looks_since >= stage.patience
 
-    def _save(self, index: int, step: int, average: Average, optimizer: torch.optim.AdamW) -> None:
+    def _save(self, index: int, step: int, average: Average, optimizer: Kernels) -> None:
         if not self.around.processes.is_first:
             return
         extra = {f"average/{name}": value for name, value in average.tensors().items()}

@@ -10,7 +10,7 @@ from medground.schema.errors import UsageError
 from medground.training.recipe import Recipe
 from pipelines.recipes.ablations import CHANGES, ablation
 from pipelines.recipes.blood import blood
-from pipelines.recipes.chest import ARMS
+from pipelines.recipes.chest import ARMS, films
 from pipelines.recipes.compact import tiny
 from pipelines.recipes.limb import limb, limb_tuned
 from pipelines.recipes.qwen import qwen, tiny_qwen
@@ -22,6 +22,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "limb-tuned": limb_tuned,
     "blood": blood,
     "tiny": tiny,
+    "films": films,
     **ARMS,
     **{f"ablation-{change}": partial(ablation, change) for change in CHANGES},
 }

@@ -1,4 +1,4 @@
-"""Chest films (NIH ChestX-ray14 with boxes of ChestX-Det): five ways to make more of 300 films, called arms."""
+"""Chest films (NIH ChestX-ray14 with boxes of ChestX-Det): six ways to make more of 300 films, called arms."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from functools import partial
 
 from medground.data.augment import AugmentConfig
 from medground.training.recipe import DataMix, Recipe, Stage
-from pipelines.recipes.compact import CONCEPTS, SEED, compact_model
-from pipelines.recipes.stages import align, general, hard, joint, queries, restore
+from pipelines.recipes.compact import CONCEPTS, HEADS, SEED, TEXT, VISION, compact_model
+from pipelines.recipes.stages import align, general, hard, joint, queries, restore, turned
 
 FILM_CONCEPTS = tuple(concept for concept in CONCEPTS if concept != "cavity")  # no film of the set shows one
 SIZE_PX = 448
 RESTORE, GENERAL, JOINT, HARD = 200, 800, 350, 80
+VIEWS = AugmentConfig(size_px=352, scale=(0.65, 1.15), mosaic=0.2, focus=0.4)
 
 
 def chest(name: str, *, unlabelled: bool = False, phantom: bool = False, paste: bool = False) -> Recipe:
@@ -34,22 +35,77 @@ def chest(name: str, *, unlabelled: bool = False, phantom: bool = False, paste: 
         hard(HARD),
         queries(60, words=phantom),
     ]
-    return Recipe(
-        name=name,
-        version="0.2.0",
-        seed=SEED,
-        batch=16,
-        concepts=FILM_CONCEPTS,
-        model=compact_model(FILM_CONCEPTS, SIZE_PX),
-        mix=DataMix(
-            phantom_radiographs=1024 if phantom else 0,
-            share_phantom=1 - films,
-            share_chest=films,
-            share_unlabelled=1.0 if unlabelled else 0.0,
-            pasted=4 if paste else 0,
-        ),
-        augment=AugmentConfig(size_px=352, scale=(0.65, 1.15), mosaic=0.2, focus=0.4),
-        stages=tuple(stages),
+    return turned(
+        Recipe(
+            name=name,
+            version="0.2.0",
+            seed=SEED,
+            batch=16,
+            concepts=FILM_CONCEPTS,
+            model=compact_model(FILM_CONCEPTS, SIZE_PX),
+            mix=DataMix(
+                phantom_radiographs=1024 if phantom else 0,
+                share_phantom=1 - films,
+                share_chest=films,
+                share_unlabelled=1.0 if unlabelled else 0.0,
+                pasted=4 if paste else 0,
+            ),
+            augment=VIEWS,
+            stages=tuple(stages),
+        )
+    )
+
+
+def films() -> Recipe:
+    """What films and lesions look like, without a label of a chest film: phantoms, and fractures of limbs.
+
+    No patient whose chest film is measured is among them, so every fold can start from the same weights.
+    """
+    return turned(
+        Recipe(
+            name="films",
+            version="0.2.0",
+            seed=SEED,
+            batch=16,
+            concepts=FILM_CONCEPTS,
+            model=compact_model(FILM_CONCEPTS, SIZE_PX),
+            mix=DataMix(phantom_radiographs=2048, share_phantom=0.65, share_limb=0.35),
+            augment=VIEWS,
+            stages=(
+                general(2600).model_copy(update={"focus": 0.4}),
+                Stage(
+                    name="open",
+                    steps=600,
+                    trainable=(VISION, TEXT, *HEADS),
+                    learning_rate=7e-4,
+                    warmup_steps=40,
+                    judge_every=200,
+                ),
+            ),
+        )
+    )
+
+
+def tuned() -> Recipe:
+    """For `--start` with the weights of `films`: fewer steps under labels than the other arms."""
+    return turned(
+        Recipe(
+            name="chest-tuned",
+            version="0.2.0",
+            seed=SEED,
+            batch=16,
+            concepts=FILM_CONCEPTS,
+            model=compact_model(FILM_CONCEPTS, SIZE_PX),
+            mix=DataMix(phantom_radiographs=1024, share_phantom=0.4, share_chest=0.6, pasted=4),
+            augment=VIEWS,
+            stages=(
+                general(500, looks=2).model_copy(update={"learning_rate": 7e-4, "warmup_steps": 50}),
+                align(60),
+                joint(JOINT),
+                hard(HARD),
+                queries(60, words=True),
+            ),
+        )
     )
 
 
@@ -59,4 +115,5 @@ ARMS: dict[str, Callable[[], Recipe]] = {
     "chest-phantom": partial(chest, "chest-phantom", phantom=True),
     "chest-paste": partial(chest, "chest-paste", paste=True),
     "chest-all": partial(chest, "chest-all", unlabelled=True, phantom=True, paste=True),
+    "chest-tuned": tuned,
 }

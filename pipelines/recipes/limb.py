@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from medground.data.augment import AugmentConfig
 from medground.training.recipe import DataMix, Recipe, Stage
-from pipelines.recipes.compact import SEED, compact_model
-from pipelines.recipes.stages import align, general, hard, joint, queries
+from pipelines.recipes.compact import HEADS, SEED, TEXT, VISION, compact_model
+from pipelines.recipes.stages import align, general, hard, joint, queries, turned
 
-SIZE_PX = 448
+SIZE_PX, TUNED_SIZE_PX = 448, 512
 
 
 def _limb(name: str, mix: DataMix, stages: tuple[Stage, ...]) -> Recipe:
@@ -40,13 +40,34 @@ def limb() -> Recipe:
 
 
 def limb_tuned() -> Recipe:
-    """For `--start` with a bundle that knows films in general; held by what phantoms need of it."""
-    return _limb(
-        "limb-tuned",
-        DataMix(share_limb=0.85, share_phantom=0.15, phantom_radiographs=256),
-        (
-            align(60),
-            joint(800, ewc=0.05),
-            hard(80),
-        ),
+    """For `--start` with a bundle that knows films in general: everything open, then the three stages."""
+    concepts = ("fracture",)
+    return turned(
+        Recipe(
+            name="limb-tuned",
+            version="0.2.0",
+            seed=SEED,
+            batch=16,
+            concepts=concepts,
+            model=compact_model(concepts, TUNED_SIZE_PX),
+            mix=DataMix(share_limb=0.95, share_phantom=0.05, phantom_radiographs=256),
+            augment=AugmentConfig(size_px=384, scale=(0.6, 1.2), mosaic=0.15, focus=0.5),
+            stages=(
+                general(1400, ("limb",)).model_copy(
+                    update={"scale": (0.65, 1.25), "mosaic": 0.1, "focus": 0.75, "warmup_steps": 50}
+                ),
+                Stage(
+                    name="open",
+                    steps=1300,
+                    trainable=(VISION, TEXT, *HEADS),
+                    pools=("limb",),
+                    learning_rate=8e-4,
+                    warmup_steps=50,
+                    judge_every=325,
+                ),
+                align(60).model_copy(update={"pools": ("limb",)}),
+                joint(300, looks=2).model_copy(update={"pools": ("limb", "phantom"), "learning_rate": 4e-4}),
+                hard(80).model_copy(update={"pools": ("limb",)}),
+            ),
+        )
     )

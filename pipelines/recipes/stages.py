@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from medground.training.miner import MinerConfig
-from medground.training.recipe import Stage
+from medground.training.recipe import Recipe, Stage
 from medground.training.restoration import RestorationConfig
 from pipelines.recipes.compact import HEADS, QUERIES, TEXT, TOP_VISION, VISION, WORDS
+
+KERNELS = 4.0  # rate of orthogonal steps, in learning rates
+
+
+def turned(recipe: Recipe) -> Recipe:
+    """The recipe with orthogonal steps of kernels in every stage."""
+    stages = tuple(stage.model_copy(update={"kernel_rate": KERNELS}) for stage in recipe.stages)
+    return recipe.model_copy(update={"stages": stages})
 
 
 def restore(steps: int, pools: tuple[str, ...]) -> Stage:
