@@ -81,7 +81,13 @@ class TruthReader:
         )
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
+        self,
+        images: Sequence[ModelImage],
+        phrases: Sequence[Phrase],
+        *,
+        max_boxes: int,
+        min_score: float,
+        known: Sequence[Domain] | None = None,  # noqa: ARG002 - the protocol's signature
     ) -> list[ImageReading]:
         """The regions of `image`, whatever the pixels."""
         regions = self.image.regions if self.image is not None else ()

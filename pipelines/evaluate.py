@@ -23,6 +23,7 @@ from medground.data.questions import ask
 from medground.data.splits import VALID
 from medground.evaluation.report import to_markdown
 from medground.imaging.preprocess import ModelImage
+from medground.inference.closer import Looking
 from medground.inference.gather import gather
 from medground.inference.ground import Request, ground
 from medground.model.grounder import Grounder, load_grounder
@@ -71,10 +72,16 @@ class Recorder:
         return self._grounder.image_size_px
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
+        self,
+        images: Sequence[ModelImage],
+        phrases: Sequence[Phrase],
+        *,
+        max_boxes: int,
+        min_score: float,
+        known: Sequence[Domain] | None = None,
     ) -> list[ImageReading]:
         """Reads with no minimum score, keeps that, and gives back what was asked for."""
-        full = self._grounder.read(images, phrases, max_boxes=max(max_boxes, BOXES), min_score=0.0)
+        full = self._grounder.read(images, phrases, max_boxes=max(max_boxes, BOXES), min_score=0.0, known=known)
         self.readings += full
         return [_above(reading, min_score, max_boxes) for reading in full]
 
@@ -132,7 +139,7 @@ def measure(
             ask(grounder.vocabulary[c], "zh" if (number + row) % 2 else "en", rng) for row, c in enumerate(concepts)
         )
         recorder = Recorder(grounder)
-        result = ground(gather([case.path]), Request(queries), recorder).result
+        result = ground(gather([case.path]), Request(queries, looking=Looking.ONCE), recorder).result
         marked = {region.concept for region in record.regions}
         images.append(
             SceneImage(

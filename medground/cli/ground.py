@@ -18,6 +18,7 @@ from medground.cli.pictures import write_pictures
 from medground.cli.progress import image_progress, stage
 from medground.cli.reports import write_reports
 from medground.cli.table import print_answers
+from medground.inference.closer import Looking
 from medground.inference.gather import gather
 from medground.inference.ground import Grounded, Request, ground
 from medground.inference.reader import Reader
@@ -38,6 +39,7 @@ class Options:
     min_score: float | None = None
     max_boxes: int = 300
     top_k: int = 10
+    look: Looking | None = None
     formats: tuple[str, ...] = ("json", "png", "sr")
     device: str = "auto"
     base: str | None = None
@@ -61,7 +63,7 @@ def run_ground(options: Options, load: Callable[[Path | None, str, str | None], 
     if options.out is None and not options.as_json:
         raise UsageError("there is nowhere to put the result; give --out FOLDER, or --json to print it")
     console = Console(stderr=True)
-    request = Request(options.queries, options.min_score, options.max_boxes, options.top_k)
+    request = Request(options.queries, options.min_score, options.max_boxes, options.top_k, options.look)
     timing: dict[str, float] = {}
     with _quiet(not options.debug):
         with _timed(timing, "gather"), stage(console, "reading headers"):

@@ -22,6 +22,7 @@ LoadReader = Callable[[Path | None, str, str | None], "Reader"]
 
 FORMATS = ("json", "png", "sr", "gsps", "seg")
 DEVICES = ("auto", "cpu", "cuda")
+LOOKS = ("once", "closer", "all")
 
 
 def load_reader(bundle: Path | None, device: str, base: str | None = None) -> Reader:
@@ -78,6 +79,13 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
         ] = None,
         max_boxes: Annotated[int, typer.Option(help="At most so many boxes per answer.")] = 300,
         top_k: Annotated[int, typer.Option(help="Describe so many of them in the model's words, best first.")] = 10,
+        look: Annotated[
+            str | None,
+            typer.Option(
+                help="How closely: once (the whole image, made small), closer (and at full resolution where that may "
+                "show more), all (and at full resolution everywhere); closer, if the bundle was trained for it."
+            ),
+        ] = None,
         format_: Annotated[
             str, typer.Option("--format", help="What to write: json, png, sr, gsps, seg, joined by commas.")
         ] = "json,png,sr",
@@ -98,6 +106,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
 
         def work() -> int:
             from medground.cli.ground import Options, run_ground
+            from medground.inference.closer import Looking
 
             options = Options(
                 inputs=tuple(inputs),
@@ -107,6 +116,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
                 min_score=min_score,
                 max_boxes=max_boxes,
                 top_k=top_k,
+                look=Looking(_one_of([look], LOOKS, "--look")[0]) if look else None,
                 formats=_one_of(format_.split(","), FORMATS, "--format"),
                 device=_one_of([device], DEVICES, "--device")[0],
                 base=base,

@@ -33,11 +33,13 @@ class ModelImage:
         pixels_HW: float32, standardised: low percentile -2, high percentile +2, cut at -3 and 3.
         letterbox: the map to stored pixels and back.
         colourfulness: mean spread between colour channels, 0 (grey) to 1.
+        full_HW: standardised like the pixels, at the size of the stored image; None where nobody needs it.
     """
 
     pixels_HW: Tensor
     letterbox: Letterbox
     colourfulness: float
+    full_HW: Tensor | None = None
 
 
 class DisplayReader(ImageReader):
@@ -100,12 +102,13 @@ class Letterboxed(MapTransform):
         self.size_px = size_px
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replaces each key by its (frame_rows, frame_columns) tensor."""
+        """Replaces each key by its (frame_rows, frame_columns) tensor; what came in becomes `full`."""
         out = dict(data)
         for key in self.key_iterator(out):
             rows, columns = out[key].shape
+            out["full"] = to_tensor(out[key])
             out["letterbox"] = Letterbox.fit(columns, rows, self.size_px)
-            out[key] = out["letterbox"].apply(to_tensor(out[key]), fill=BLACK)
+            out[key] = out["letterbox"].apply(out["full"], fill=BLACK)
         return out
 
 
@@ -124,12 +127,13 @@ def preprocessing(size_px: int) -> Compose:
     return Compose([ReadDisplayd(), Standardised("image"), Letterboxed(size_px)])
 
 
-def prepare(image: Path | NDArray[np.float32], size_px: int) -> ModelImage:
+def prepare(image: Path | NDArray[np.float32], size_px: int, *, keep_full: bool = False) -> ModelImage:
     """One image through `preprocessing`.
 
     Args:
         image: a DICOM, PNG or JPEG file, or a displayed frame (rows, columns[, 3]) of 0..1.
         size_px: long side in the model frame.
+        keep_full: keep the stored size too, for looks at parts of it.
 
     Raises:
         InputError: if the file cannot be read.
@@ -140,4 +144,4 @@ def prepare(image: Path | NDArray[np.float32], size_px: int) -> ModelImage:
         if isinstance(error.__cause__, MedgroundError):
             raise error.__cause__ from None
         raise
-    return ModelImage(out["image"], out["letterbox"], out["colourfulness"])
+    return ModelImage(out["image"], out["letterbox"], out["colourfulness"], out["full"] if keep_full else None)

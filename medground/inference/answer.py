@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from medground.inference.choose import at_least, choose
 from medground.inference.describe import describe
 from medground.inference.duplicates import Survivor, merge
-from medground.inference.examine import Examination
+from medground.inference.examine import Examination, Look
 from medground.inference.ids import answer_id, finding_id
 from medground.inference.reader import Reader
 from medground.inference.sighting import Part, Seen, Sighting, is_settled, parts_of, presence_of, see
@@ -316,14 +317,20 @@ def _notices(supported: Sequence[Seen], missing: Sequence[str], reader: Reader) 
 
 
 def _examined(supported: Sequence[Seen]) -> tuple[Examined, ...]:
-    frames: dict[tuple[str, str | None, str | None], list[int]] = {}
+    looks: dict[tuple[str, str | None, str | None], list[Look]] = {}
     for seen in supported:
         for look in seen.examination.looks:
             view = look.view
-            frames.setdefault((view.source, view.series_instance_uid, view.sop_instance_uid), []).append(view.frame)
+            looks.setdefault((view.source, view.series_instance_uid, view.sop_instance_uid), []).append(look)
     return tuple(
-        Examined(source=source, series_instance_uid=series, sop_instance_uid=instance, frames=tuple(sorted(numbers)))
-        for (source, series, instance), numbers in frames.items()
+        Examined(
+            source=source,
+            series_instance_uid=series,
+            sop_instance_uid=instance,
+            frames=tuple(sorted(look.view.frame for look in own)),
+            looked_closely=round(fmean(look.share for look in own), 4),
+        )
+        for (source, series, instance), own in looks.items()
     )
 
 

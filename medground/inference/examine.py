@@ -9,37 +9,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medground.imaging.preprocess import ModelImage, prepare
+from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, Looking, look_closer
 from medground.inference.reader import Reader
 from medground.inference.scope import gate_header, gate_pixels, gate_reading
 from medground.inference.targets import phrases_of
 from medground.inference.understand import Question
 from medground.inference.views import Group, View
-from medground.model.reading import ImageReading
+from medground.model.reading import ImageReading, Phrase
 from medground.schema.anatomy import Domain
 from medground.schema.errors import InputError
 from medground.schema.result import Refusal
 
-BATCH = 8
+BATCH, BATCH_PX = 8, 2**26  # images read together: so many, and no more than so many stored pixels of them are kept
 # A body CT shows the chest on about a third of its slices; one slice of a head CT that passes for lung makes no chest.
 MIN_VOLUME_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a reader reports: boxes per phrase and image, and the least score."""
+    """How much a reader reports, boxes per phrase and image and the least score, and how closely it looks."""
 
     max_boxes: int
     floor: float
+    looking: Looking = Looking.ONCE
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the reader made of one view of `columns` x `rows` pixels."""
+    """What the reader made of one view of `columns` x `rows` pixels; `share` of it was looked at closely, 0..1."""
 
     view: View
     reading: ImageReading
     columns: int
     rows: int
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +95,45 @@ def examine(
             looked_at()
         return Examination(group, None, reason=gate.reason, refused=tuple(refused), decoded=decoded)
     phrases = phrases_of(questions, gate.domains, reader)
-    for batch in _batches(_prepared(group, reader, reasons, refused, looked_at)):
-        images = [image for _, image in batch]
-        readings = reader.read(images, phrases, max_boxes=limits.max_boxes, min_score=limits.floor)
-        for (view, image), reading in zip(batch, readings, strict=True):
-            reason = gate_reading(reading, gate.domains, reader.scope)
-            if reason:
-                reasons.append(reason)
-            else:
-                looks.append(Look(view, reading, image.letterbox.columns, image.letterbox.rows))
+    for batch in _batches(_prepared(group, reader, limits, reasons, refused, looked_at)):
+        for view, image, closer in _read(batch, phrases, gate.domains, reader, limits, reasons):
+            looks.append(Look(view, closer.reading, image.letterbox.columns, image.letterbox.rows, closer.share))
     return _within_scope(group, looks, reasons, tuple(refused))
+
+
+def _read(
+    batch: Sequence[tuple[View, ModelImage]],
+    phrases: Sequence[Phrase],
+    domains: frozenset[Domain],
+    reader: Reader,
+    limits: Limits,
+    reasons: list[str],
+) -> list[tuple[View, ModelImage, Closer]]:
+    """Reads a batch once, and what of it lies within scope as closely as is wanted."""
+    once = limits.looking == Looking.ONCE
+    floor = limits.floor if once else min(limits.floor, FIRST_LOOK_SCORE)
+    most = limits.max_boxes if once else max(limits.max_boxes, FIRST_LOOK_BOXES)
+    images = [image for _, image in batch]
+    readings = reader.read(images, phrases, max_boxes=most, min_score=floor)
+    kept = []
+    for (view, image), reading in zip(batch, readings, strict=True):
+        reason = gate_reading(reading, domains, reader.scope)
+        if reason:
+            reasons.append(reason)
+        else:
+            kept.append((view, image, reading))
+    if once:
+        return [(view, image, Closer(reading, 0.0)) for view, image, reading in kept]
+    closer = look_closer(
+        [image for _, image, _ in kept],
+        [reading for *_, reading in kept],
+        phrases,
+        reader,
+        looking=limits.looking,
+        max_boxes=limits.max_boxes,
+        floor=limits.floor,
+    )
+    return [(view, image, seen) for (view, image, _), seen in zip(kept, closer, strict=True)]
 
 
 def _within_scope(group: Group, looks: list[Look], reasons: list[str], refused: tuple[Refusal, ...]) -> Examination:
@@ -116,13 +148,18 @@ def _within_scope(group: Group, looks: list[Look], reasons: list[str], refused: 
 
 
 def _prepared(
-    group: Group, reader: Reader, reasons: list[str], refused: list[Refusal], looked_at: Callable[[], None]
+    group: Group,
+    reader: Reader,
+    limits: Limits,
+    reasons: list[str],
+    refused: list[Refusal],
+    looked_at: Callable[[], None],
 ) -> Iterator[tuple[View, ModelImage]]:
     """Decode one view after the other; those that fail or are out of scope by their pixels are left out."""
     for view in group.views:
         pixels = _pixels(view, refused)
         if pixels is not None:
-            image = prepare(pixels, reader.image_size_px)
+            image = prepare(pixels, reader.image_size_px, keep_full=limits.looking != Looking.ONCE)
             reason = gate_pixels(pixels.shape[1], pixels.shape[0], image.colourfulness, reader.scope)
             if reason:
                 reasons.append(reason)
@@ -142,10 +179,12 @@ def _pixels(view: View, refused: list[Refusal]) -> NDArray[np.float32] | None:
 
 def _batches(views: Iterator[tuple[View, ModelImage]]) -> Iterator[list[tuple[View, ModelImage]]]:
     batch: list[tuple[View, ModelImage]] = []
-    for item in views:
-        batch.append(item)
-        if len(batch) == BATCH:
+    held_px = 0
+    for view, image in views:
+        batch.append((view, image))
+        held_px += image.full_HW.numel() if image.full_HW is not None else 0
+        if len(batch) == BATCH or held_px >= BATCH_PX:
             yield batch
-            batch = []
+            batch, held_px = [], 0
     if batch:
         yield batch

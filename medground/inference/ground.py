@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import medground
 from medground.inference.answer import answer_questions
+from medground.inference.closer import Looking
 from medground.inference.examine import Examination, Limits, examine
 from medground.inference.gather import Gathered
 from medground.inference.ids import result_id
@@ -18,8 +19,6 @@ from medground.inference.understand import Question, understand
 from medground.inference.views import Study
 from medground.schema.errors import DecodeError, UsageError
 from medground.schema.result import Answer, GroundingResult, Refusal, Report, Settings, StudyResult
-
-MODE = "single pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ class Request:
         min_score: boxes below it are not shown, 0..1; None for the bundle's own.
         max_boxes: at most so many findings per answer.
         top_k: so many of them, best first, get a decoded description.
+        looking: how closely images are looked at; None for closer looks if the bundle was trained for them.
 
     Raises:
         UsageError: a value out of range.
@@ -40,6 +40,7 @@ class Request:
     min_score: float | None = None
     max_boxes: int = 300
     top_k: int = 10
+    looking: Looking | None = None
 
     def __post_init__(self) -> None:
         if not self.queries:
@@ -95,7 +96,7 @@ def ground(
         questions = [understand(query, reader.vocabulary) for query in request.queries]
     settings = _settings(request, reader)
     floor = min(settings.min_score, reader.scope.not_found_threshold)
-    limits = Limits(settings.max_boxes, floor)
+    limits = Limits(settings.max_boxes, floor, Looking(settings.mode))
     with _timed(timing, "look"):
         looked = _look(gathered.studies, questions, reader, limits, progress)
     refused = [*gathered.refused, *(refusal for _, seen in looked for part in seen for refusal in part.refused)]
@@ -121,12 +122,13 @@ def ground(
 
 
 def _settings(request: Request, reader: Reader) -> Settings:
+    able = Looking.CLOSER if reader.scope.reads_crops else Looking.ONCE
     return Settings(
         min_score=reader.scope.default_min_score if request.min_score is None else request.min_score,
         max_boxes=request.max_boxes,
         top_k=request.top_k,
         image_size_px=reader.image_size_px,
-        mode=MODE,
+        mode=request.looking or able,
         code_version=medground.__version__,
     )
 

@@ -33,7 +33,13 @@ class Reader(Protocol):
         """Long side of the frame it wants its images in."""
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
+        self,
+        images: Sequence[ModelImage],
+        phrases: Sequence[Phrase],
+        *,
+        max_boxes: int,
+        min_score: float,
+        known: Sequence[Domain] | None = None,
     ) -> list[ImageReading]:
         """Read each image for each phrase.
 
@@ -42,6 +48,7 @@ class Reader(Protocol):
             phrases: what to look for; may be empty, then only the kind of image is read.
             max_boxes: at most so many boxes per phrase and image.
             min_score: boxes below this score are left out, 0..1.
+            known: the kind of each image, where these are crops of images that were read before.
 
         Returns:
             One reading per image, with one phrase reading per phrase, in the order given; no candidate is described.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from medground.schema.anatomy import Domain
 from medground.schema.config import StrictConfig
 
@@ -32,14 +34,25 @@ class Curve(StrictConfig):
 
 
 class Calibration(StrictConfig):
-    """Curves by `domain/concept`, by `domain`, and under the empty key the common one."""
+    """Curves by `domain/concept`, by `domain`, and under the empty key the common one.
+
+    Attributes:
+        box: of boxes on whole images.
+        presence: of findings on whole images.
+        close: of boxes on crops of images at full resolution; empty where they were not fitted: then `box` serves.
+    """
 
     box: dict[str, Curve]
     presence: dict[str, Curve]
+    close: dict[str, Curve] = Field(default_factory=dict)
 
     def box_probability(self, logit: float, concept: str, domain: Domain) -> float:
         """Probability that a box holds the finding (IoU with a true box at least 0.5)."""
         return _best(self.box, concept, domain).probability((logit,))
+
+    def close_probability(self, logit: float, concept: str, domain: Domain) -> float:
+        """The same of a box that was found on a crop at full resolution."""
+        return _best(self.close or self.box, concept, domain).probability((logit,))
 
     def presence_probability(self, presence_logit: float, best_logit: float, concept: str, domain: Domain) -> float:
         """Probability that the finding is anywhere on the image."""

@@ -1,6 +1,6 @@
 """Grounder: images and phrases in, calibrated readings out.
 
-Legend: B images, P phrases, A locations, Q queries, D width.
+Legend: B images, P phrases, A locations, N image-phrase pairs, Q queries, D width.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from medground.schema.vocabulary import Vocabulary
 FINAL_NMS_IOU = 0.5
 LOWEST_LOGIT = -9.0
 LEAST_CERTAIN_WORD = 0.5  # what is less probable is not said: silence beats a guess
+READ_AT_ONCE_PX = 2**20  # of images of one size: larger batches save a CPU nothing
 DESCRIBED_AT_ONCE = 64  # a language model keeps a row of states for each region; more would not fit beside its weights
 
 
@@ -93,18 +94,32 @@ class Grounder:
 
     @torch.inference_mode()
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
+        self,
+        images: Sequence[ModelImage],
+        phrases: Sequence[Phrase],
+        *,
+        max_boxes: int,
+        min_score: float,
+        known: Sequence[Domain] | None = None,
     ) -> list[ImageReading]:
         """Reads each image for each phrase; no words are decoded, see `describe`.
 
         Args:
-            images: images in the model frame; any sizes.
+            images: images in the model frame; any sizes, those of one size are read together.
             phrases: what to look for; may be empty, then only the kind of image is read.
             max_boxes: at most so many boxes per phrase and image.
             min_score: boxes below this calibrated score are left out.
+            known: the kind of each image, for crops of images that were read before: a crop shows its kind badly, and
+                its scores have a calibration of their own.
         """
+        readings: dict[int, ImageReading] = {}
         with self._on_device():
-            return [self._read_one(image, phrases, max_boxes, min_score) for image in images]
+            for rows in _alike(images):
+                batch = [images[row] for row in rows]
+                kinds = [known[row] for row in rows] if known else None
+                read = self._read_alike(batch, phrases, kinds, max_boxes, min_score)
+                readings |= dict(zip(rows, read, strict=True))
+        return [readings[row] for row in range(len(images))]
 
     @torch.inference_mode()
     def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
@@ -140,26 +155,43 @@ class Grounder:
         """New tensors on the device; on a CPU they are anyway, and asking would slow every operation down."""
         return nullcontext() if self.device.type == "cpu" else self.device
 
-    def _read_one(self, image: ModelImage, phrases: Sequence[Phrase], max_boxes: int, min_score: float) -> ImageReading:
-        pyramid, text_PD, dense = self._look(image, phrases)
-        domain, probability, familiarity = self._kind(pyramid)
-        raws = self._raw(image, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
-        calibration = self.bundle.calibration
-        scored = []
-        for phrase, raw in zip(phrases, raws, strict=True):
-            scores = [calibration.box_probability(float(x), phrase.concept, domain) for x in raw.logits_N]
-            scored.append(scores[: sum(score >= min_score for score in scores)])
-        frame_boxes = [raw.frame_boxes_N4[: len(scores)] for raw, scores in zip(raws, scored, strict=True)]
-        regions = self._regions(pyramid, [phrase.concept for phrase in phrases], frame_boxes, domain)
+    def _read_alike(
+        self,
+        images: Sequence[ModelImage],
+        phrases: Sequence[Phrase],
+        known: Sequence[Domain] | None,
+        max_boxes: int,
+        min_score: float,
+    ) -> list[ImageReading]:
+        """Readings of images of one size."""
+        pyramid, text_PD, dense = self._look(images, phrases)
+        raws = self._raw(images, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
         readings = []
-        for phrase, raw, scores, seen in zip(phrases, raws, scored, regions, strict=True):
-            boxes = raw.boxes_N4[: len(scores)].tolist()
-            candidates = tuple(
-                Candidate((x1, y1, x2, y2), score, region=region)
-                for (x1, y1, x2, y2), score, region in zip(boxes, scores, seen, strict=True)
-            )
-            readings.append(PhraseReading(phrase, self._presence(phrase.concept, raw, domain), candidates))
-        return ImageReading(domain, probability, familiarity, tuple(readings))
+        for row, own in enumerate(raws):
+            domain, probability, familiarity = self._kind(pyramid, row)
+            domain = known[row] if known else domain
+            scored = []
+            for phrase, raw in zip(phrases, own, strict=True):
+                scores = [self._score(float(x), phrase.concept, domain, close=known is not None) for x in raw.logits_N]
+                scored.append(scores[: sum(score >= min_score for score in scores)])
+            frame_boxes = [raw.frame_boxes_N4[: len(scores)] for raw, scores in zip(own, scored, strict=True)]
+            regions = self._regions(pyramid, row, [phrase.concept for phrase in phrases], frame_boxes, domain)
+            heard = []
+            for phrase, raw, scores, seen in zip(phrases, own, scored, regions, strict=True):
+                boxes = raw.boxes_N4[: len(scores)].tolist()
+                candidates = tuple(
+                    Candidate((x1, y1, x2, y2), score, region=region)
+                    for (x1, y1, x2, y2), score, region in zip(boxes, scores, seen, strict=True)
+                )
+                heard.append(PhraseReading(phrase, self._presence(phrase.concept, raw, domain), candidates))
+            readings.append(ImageReading(domain, probability, familiarity, tuple(heard)))
+        return readings
+
+    def _score(self, logit: float, concept: str, domain: Domain, *, close: bool) -> float:
+        calibration = self.bundle.calibration
+        if close:
+            return calibration.close_probability(logit, concept, domain)
+        return calibration.box_probability(logit, concept, domain)
 
     @torch.inference_mode()
     def raw(
@@ -167,14 +199,14 @@ class Grounder:
     ) -> tuple[list[RawReading], Tensor]:
         """Uncalibrated readings and the image vector: what calibration and familiarity are fitted on."""
         with self._on_device():
-            pyramid, text_PD, dense = self._look(image, phrases)
-            raws = self._raw(image, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
-            return raws, pyramid.image_BC[0].cpu()
+            pyramid, text_PD, dense = self._look([image], phrases)
+            raws = self._raw([image], phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
+            return raws[0], pyramid.image_BC[0].cpu()
 
-    def _look(self, image: ModelImage, phrases: Sequence[Phrase]) -> tuple[Pyramid, Tensor, Dense]:
+    def _look(self, images: Sequence[ModelImage], phrases: Sequence[Phrase]) -> tuple[Pyramid, Tensor, Dense]:
         network = self.bundle.network
-        pixels = image.pixels_HW[None, None].to(self.device).contiguous(memory_format=torch.channels_last)
-        pyramid = network.backbone.look(pixels)
+        pixels_B1HW = torch.stack([image.pixels_HW for image in images])[:, None].to(self.device)
+        pyramid = network.backbone.look(pixels_B1HW.contiguous(memory_format=torch.channels_last))
         text_PD = network.backbone.read([phrase.text for phrase in phrases])
         return pyramid, text_PD, self._with_prototypes(network.dense(pyramid, text_PD), phrases)
 
@@ -185,9 +217,9 @@ class Grounder:
         columns = [classes.index(phrase.concept) if phrase.concept in classes else -1 for phrase in phrases]
         return replace(dense, logits_BAP=network.prototypes.blend(dense.logits_BAP, dense.embedding_BAD, columns))
 
-    def _kind(self, pyramid: Pyramid) -> tuple[Domain, float, float]:
-        probability, index = self.bundle.network.kind(pyramid.image_BC)[0].softmax(-1).max(-1)
-        familiarity = self.bundle.familiarity.share_less_typical(pyramid.image_BC[0].cpu(), int(index))
+    def _kind(self, pyramid: Pyramid, row: int) -> tuple[Domain, float, float]:
+        probability, index = self.bundle.network.kind(pyramid.image_BC[row]).softmax(-1).max(-1)
+        familiarity = self.bundle.familiarity.share_less_typical(pyramid.image_BC[row].cpu(), int(index))
         return DOMAINS[int(index)], float(probability), familiarity
 
     def _is_added(self, concept: str) -> bool:
@@ -205,19 +237,20 @@ class Grounder:
 
     def _raw(
         self,
-        image: ModelImage,
+        images: Sequence[ModelImage],
         phrases: Sequence[Phrase],
         pyramid: Pyramid,
         text_PD: Tensor,
         dense: Dense,
         *,
         max_boxes: int,
-    ) -> list[RawReading]:
+    ) -> list[list[RawReading]]:
         """Dense and query scores together; an added class has the dense ones only, and the best of them as presence."""
         network, count = self.bundle.network, len(phrases)
         if count == 0:
-            return []
-        image_N, phrase_N = torch.zeros(count, dtype=torch.int64), torch.arange(count)
+            return [[] for _ in images]
+        image_N = torch.arange(len(images)).repeat_interleave(count)
+        phrase_N = torch.arange(count).repeat(len(images))
         queries = network.config.decoder.queries
         if network.config.decoder.learned:
             size_px = float(max(pyramid.levels_BCHW[0].shape[2:]) * pyramid.strides_px[0])
@@ -227,13 +260,16 @@ class Grounder:
         head = Proposals(found.boxes_NQ4[:, :queries], found.logits_NQ[:, :queries], found.level_NQ[:, :queries])
         refined = network.refine(pyramid, text_PD, image_N, phrase_N, head)[-1] if self.query_weight > 0 else None
         best_BP = dense.logits_BAP.amax(1)
-        presence_P = network.presence(pyramid.image_BC, text_PD, best_BP)[0]
+        presence_BP = network.presence(pyramid.image_BC, text_PD, best_BP)
         raws = []
-        for row, phrase in enumerate(phrases):
-            if self._is_added(phrase.concept):
-                raws.append(self._settle(image, found, None, row, float(best_BP[0, row]), max_boxes))
-            else:
-                raws.append(self._settle(image, found, refined, row, float(presence_P[row]), max_boxes))
+        for row, image in enumerate(images):
+            own = []
+            for column, phrase in enumerate(phrases):
+                pair = row * count + column
+                added = self._is_added(phrase.concept)
+                presence = float((best_BP if added else presence_BP)[row, column])
+                own.append(self._settle(image, found, None if added else refined, pair, presence, max_boxes))
+            raws.append(own)
         return raws
 
     def _settle(
@@ -262,7 +298,7 @@ class Grounder:
         return entry if entry is not None and entry.described else None
 
     def _regions(
-        self, pyramid: Pyramid, concepts: Sequence[str], frame_boxes: Sequence[Tensor], domain: Domain
+        self, pyramid: Pyramid, row: int, concepts: Sequence[str], frame_boxes: Sequence[Tensor], domain: Domain
     ) -> list[list[Tensor | None]]:
         """What the describer sees of the boxes of each class, on the CPU; None where nothing can be said of the class.
 
@@ -273,12 +309,23 @@ class Grounder:
         features: Iterator[Tensor] = iter(())
         if wanted:
             boxes_N4 = torch.cat(wanted).to(self.device)
-            image_N = torch.zeros(len(boxes_N4), dtype=torch.int64)
+            image_N = torch.full((len(boxes_N4),), row)
             features = iter(self.bundle.network.to_describe(pyramid, boxes_N4, image_N).cpu().unbind())
         return [
             [next(features) if is_able else None for _ in range(len(boxes_N4))]
             for boxes_N4, is_able in zip(frame_boxes, able, strict=True)
         ]
+
+
+def _alike(images: Sequence[ModelImage]) -> Iterator[list[int]]:
+    """Rows of images of one size, so few together that memory is bounded."""
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for row, image in enumerate(images):
+        by_size.setdefault(tuple(image.pixels_HW.shape), []).append(row)
+    for (rows, columns), members in by_size.items():
+        most = max(1, READ_AT_ONCE_PX // (rows * columns))
+        for start in range(0, len(members), most):
+            yield members[start : start + most]
 
 
 def load_grounder(folder: Path | None = None, device: str = "auto", *, base: str | Path | None = None) -> Grounder:

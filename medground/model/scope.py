@@ -45,6 +45,7 @@ class Scope(StrictConfig):
         min_side_px: smallest side of an image that is answered.
         max_colourfulness: more colourful pictures are not radiographs.
         query_weight: share of the query decoder in scores and boxes, chosen on the development part; 0 leaves it out.
+        reads_crops: whether it was trained, and calibrated, on parts of images at full resolution too.
     """
 
     trained: tuple[TrainedConcept, ...]
@@ -56,6 +57,7 @@ class Scope(StrictConfig):
     min_side_px: int = Field(default=128, ge=1)
     max_colourfulness: float = Field(default=0.08, ge=0, le=1)
     query_weight: float = Field(default=0.5, ge=0, le=1)
+    reads_crops: bool = False
 
     def find(self, concept: str, domain: Domain) -> TrainedConcept | None:
         """The entry for that concept on that kind of image, or None."""

@@ -177,12 +177,17 @@ class Understood(_Part):
 
 
 class Examined(_Part):
-    """What was looked at; frames are 1-based. The UIDs are None for a plain image file."""
+    """What was looked at; frames are 1-based. The UIDs are None for a plain image file.
+
+    `looked_closely` is the share of its pixels that was looked at at full resolution, 0..1, besides the image as a
+    whole; the mean of its frames.
+    """
 
     source: str
     series_instance_uid: str | None
     sop_instance_uid: str | None
     frames: tuple[int, ...]
+    looked_closely: Probability = 0.0
 
 
 class Answer(_Part):

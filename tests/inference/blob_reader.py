@@ -84,7 +84,13 @@ class BlobReader:
         return load_vocabulary()
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
+        self,
+        images: Sequence[ModelImage],
+        phrases: Sequence[Phrase],
+        *,
+        max_boxes: int,
+        min_score: float,
+        known: Sequence[Domain] | None = None,  # noqa: ARG002 - the protocol's signature
     ) -> list[ImageReading]:
         self.phrases_read.append(tuple(phrases))
         readings = []

@@ -48,7 +48,13 @@ class TruthReader:
         return Scope(trained=tuple(trained(concept, self._domain, synthetic_only=True) for concept in CONCEPTS))
 
     def read(
-        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], *, max_boxes: int, min_score: float
+        self,
+        images: Sequence[ModelImage],
+        phrases: Sequence[Phrase],
+        *,
+        max_boxes: int,
+        min_score: float,
+        known: Sequence[Domain] | None = None,  # noqa: ARG002 - the protocol's signature
     ) -> list[ImageReading]:
         readings = []
         for _ in images:
