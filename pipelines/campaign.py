@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from medground.model.bundle import shipped_bundle_path
 from medground.schema.errors import MedgroundError
 from medground.tracking import figures
 from pipelines.compare import Row, compare
@@ -24,15 +25,27 @@ from pipelines.recipes.chest import ARMS
 from pipelines.scenes import ENDING, Scene, load_scene
 from pipelines.sources import BLOOD, CHEST, FOLDS, LIMB, default_data, say
 
+SHIPPED = "shipped bundle"
+STARTS = {"chest-tuned": "films"}  # arms that start from another training
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One training and what it is measured on."""
+    """One training and what it is measured on.
+
+    Attributes:
+        recipe: by its name.
+        name: of the data set.
+        fold: of the chest films; None for the published parts.
+        part: that is measured; empty for a training that only others start from.
+        start: what it starts from: a recipe that is trained first, or `SHIPPED`; empty for random weights.
+    """
 
     recipe: str
     name: str
     fold: int | None
     part: str
+    start: str = ""
 
     @property
     def folder(self) -> str:
@@ -47,12 +60,18 @@ def campaigns(best: str) -> dict[str, list[Arm]]:
         best: the arm of the chest films that all five folds are done with.
     """
     return {
-        "chest-arms": [Arm(name, CHEST, 0, "dev") for name in ARMS],
-        "chest-folds": [Arm(best, CHEST, fold, "valid") for fold in range(FOLDS)],
+        "chest-arms": [Arm(name, CHEST, 0, "dev", STARTS.get(name, "")) for name in ARMS],
+        "chest-folds": [Arm(best, CHEST, fold, "valid", STARTS.get(best, "")) for fold in range(FOLDS)],
         "ablations": [Arm(f"ablation-{change}", CHEST, 0, "dev") for change in CHANGES],
-        "limb": [Arm("limb", LIMB, None, "valid")],
+        "limb": [Arm("limb-tuned", LIMB, None, "valid", SHIPPED)],
         "blood": [Arm("blood", BLOOD, None, "valid")],
     }
+
+
+def first_of(arms: Sequence[Arm]) -> list[Arm]:
+    """The trainings that some of the arms start from, each once."""
+    names = dict.fromkeys(arm.start for arm in arms if arm.start not in ("", SHIPPED))
+    return [Arm(name, arms[0].name, None, "") for name in names]
 
 
 def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool:
@@ -64,8 +83,10 @@ def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool
     train = ["train", "--recipe", arm.recipe, "--out", str(folder), "--resume", *fold, *common]
     measured = ["measure", "--bundle", str(folder / "bundle"), "--set", arm.name, "--part", arm.part, *fold, *common]
     measured += ["--out", str(folder), "--train", str(folder)]
+    if arm.start and not (folder / "checkpoint.safetensors").is_file():
+        train += ["--start", str(shipped_bundle_path() if arm.start == SHIPPED else out / arm.start / "bundle")]
     steps = [] if (folder / "bundle").is_dir() else [train]
-    steps += [] if scene_file(arm, out).is_file() else [measured]
+    steps += [] if not arm.part or scene_file(arm, out).is_file() else [measured]
     for step in steps:
         say(f"{arm.folder}: {step[0]}")
         with (folder / "log.txt").open("a") as log:
@@ -147,8 +168,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arms = [arm for arm in campaigns(args.best)[args.name] if not args.only or arm.recipe in args.only]
     out: Path = args.out or Path("out") / "campaign" / args.name
     threads = 2 if len(arms) == 1 else max(1, 2 // args.jobs)
+
+    def run(arm: Arm) -> bool:
+        return run_arm(arm, out, args.data, args.mlruns, threads)
+
+    if not all(map(run, first_of(arms))):
+        return 4
     with ThreadPoolExecutor(args.jobs) as pool:
-        well = list(pool.map(lambda arm: run_arm(arm, out, args.data, args.mlruns, threads), arms))
+        well = list(pool.map(run, arms))
     done = [arm for arm, good in zip(arms, well, strict=True) if good]
     try:
         if done:

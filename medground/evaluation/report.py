@@ -14,12 +14,16 @@ from medground.evaluation.detection import (
     patients_of,
 )
 from medground.evaluation.froc import Froc, froc
+from medground.evaluation.normal_images import false_boxes_statistic
 from medground.evaluation.verdicts import Asked, VerdictCounts, VerdictScore, score_verdicts
 from medground.schema.config import StrictConfig
 
 
 class ConceptScore(StrictConfig):
-    """Figures of one concept; None where it has no truth to measure by."""
+    """Figures of one concept; None where it has no truth to measure by.
+
+    `false_on_normal` is the number of boxes on an image without the finding, where half of the findings are found.
+    """
 
     concept: str
     training_boxes: int
@@ -27,6 +31,7 @@ class ConceptScore(StrictConfig):
     ap50_95: Interval | None
     froc: Froc | None
     verdicts: VerdictScore | None
+    false_on_normal: Interval | None = None
 
 
 class EvaluationReport(StrictConfig):
@@ -90,6 +95,7 @@ def evaluate(
 
     def scored(concept: str) -> ConceptScore:
         about = [question for question in questions if question.concept == concept]
+        false = false_boxes_statistic(images, boxes[concept], concept)
         return ConceptScore(
             concept=concept,
             training_boxes=training_boxes[concept],
@@ -97,6 +103,7 @@ def evaluate(
             ap50_95=bootstrap_by_patient(at_50_95[concept], images, [concept], n=resamples, seed=seed),
             froc=froc(images, boxes[concept], concept),
             verdicts=score_verdicts(about) if about else None,
+            false_on_normal=bootstrap_by_patient(false, images, [concept], n=resamples, seed=seed) if false else None,
         )
 
     means = [
@@ -123,15 +130,16 @@ def to_markdown(report: EvaluationReport) -> str:
         f"## {report.system} on {report.data}",
         "",
         f"{report.n_images} images of {report.n_patients} patients; in brackets the 95% interval over "
-        f"{report.resamples} resamples of patients. Rarest in training first.",
+        f"{report.resamples} resamples of patients. Rarest in training first. False boxes on an image without the "
+        "finding are counted at the score where half of the findings are found.",
         "",
-        "| finding | training boxes | AP@0.5 | AP@[.5:.95] | FROC | images | boxes |",
-        "|---|--:|---|---|--:|--:|--:|",
+        "| finding | training boxes | AP@0.5 | AP@[.5:.95] | FROC | false on a normal image | images | boxes |",
+        "|---|--:|---|---|--:|---|--:|--:|",
     ]
     for row in report.concepts:
         curve = _figure(row.froc.mean_sensitivity if row.froc else None)
-        lines.append(_box_row(row.concept, str(row.training_boxes), row.ap50, row.ap50_95, curve))
-    lines.append(_box_row("**mean**", "", report.mean_ap50, report.mean_ap50_95, ""))
+        lines.append(_box_row(row.concept, str(row.training_boxes), row.ap50, row.ap50_95, curve, row.false_on_normal))
+    lines.append(_box_row("**mean**", "", report.mean_ap50, report.mean_ap50_95, "", None))
     if report.verdicts:
         lines += [
             "",
@@ -153,9 +161,12 @@ def _interval(interval: Interval | None) -> str:
     return "-" if interval is None else f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def _box_row(name: str, trained: str, ap50: Interval | None, ap50_95: Interval | None, curve: str) -> str:
+def _box_row(
+    name: str, trained: str, ap50: Interval | None, ap50_95: Interval | None, curve: str, false: Interval | None
+) -> str:
     images, boxes = (ap50.n_images, ap50.n_boxes) if ap50 else ("-", "-")
-    return f"| {name} | {trained} | {_interval(ap50)} | {_interval(ap50_95)} | {curve} | {images} | {boxes} |"
+    cells = [name, trained, _interval(ap50), _interval(ap50_95), curve, _interval(false), str(images), str(boxes)]
+    return f"| {' | '.join(cells)} |"
 
 
 def _verdict_row(name: str, score: VerdictScore) -> str:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from medground.evaluation.detection import average_precision
-from pipelines.campaign import Arm, campaigns, pooled, report, scene_file
+from pipelines.campaign import SHIPPED, Arm, campaigns, first_of, pooled, report, scene_file
+from pipelines.recipes import RECIPES
 from pipelines.scenes import Scene, SceneImage, save_scene
 
 BOX = (0.0, 0.0, 10.0, 10.0)
@@ -49,3 +50,14 @@ def test_folds_are_measured_as_one_set(tmp_path):
 def test_every_campaign_has_arms_in_folders_of_their_own():
     for arms in campaigns("chest-all").values():
         assert len({arm.folder for arm in arms}) == len(arms) > 0
+
+
+def test_what_arms_start_from_is_trained_first_and_once():
+    arms = campaigns("chest-tuned")["chest-folds"]
+    (first,) = first_of(arms)
+    assert first.recipe == arms[0].start != ""
+    assert first.part == ""
+    assert first.recipe in RECIPES
+    limb = campaigns("")["limb"]
+    assert limb[0].start == SHIPPED
+    assert first_of(limb) == []
