@@ -54,7 +54,7 @@ def fit_prototypes(recipe: Recipe, network: GroundingNetwork, vocabulary: Vocabu
     seen: list[Rows] = []
     for start in range(0, VIEWS, BATCH):
         batch = Batch.of([views[number] for number in range(start, start + BATCH)])
-        pyramid = network.backbone.look(batch.images_B1HW)
+        pyramid = network.backbone.look(batch.images_BCHW)
         dense = network.dense(pyramid, text_CD)
         bank.ground.see(dense.embedding_BAD.flatten(0, 1))
         seen.append(prototype_rows(dense, batch, dense_losses(network, batch, pyramid, dense, text_CD)[1]))

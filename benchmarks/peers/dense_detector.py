@@ -66,9 +66,9 @@ class DenseDetector(Peer):
         if self.concept.bias is not None:
             nn.init.constant_(self.concept.bias, -math.log(1 / PRIOR - 1))
 
-    def forward(self, images_B1HW: Tensor) -> Everywhere:
+    def forward(self, images_BCHW: Tensor) -> Everywhere:
         """Scores and boxes at every location; sides must be multiples of 32 pixels."""
-        pyramid = self.pyramid(images_B1HW)
+        pyramid = self.pyramid(images_BCHW)
         levels = pyramid.levels_BCHW
         logits_BAC = torch.cat([self.concept(self.score(level)).flatten(2) for level in levels], 2).transpose(1, 2)
         sides = torch.cat([self.side(self.box(level)).flatten(2) for level in levels], 2).transpose(1, 2)
@@ -83,7 +83,7 @@ class DenseDetector(Peer):
 
         As ours, a location off every box is judged only for concepts that the image was labelled exhaustively for.
         """
-        seen: Everywhere = self(batch.images_B1HW)
+        seen: Everywhere = self(batch.images_BCHW)
         scores_BAC, boxes_BA4 = seen.logits_BAC.detach().sigmoid(), seen.boxes_BA4.detach()
         target_BAC = torch.zeros_like(seen.logits_BAC)
         judged_BAC = batch.exhaustive_BC[:, None, :].float().expand_as(target_BAC).clone()
@@ -110,9 +110,9 @@ class DenseDetector(Peer):
             "distribution": DISTRIBUTION * distribution / total,
         }
 
-    def detect(self, images_B1HW: Tensor) -> list[Found]:
+    def detect(self, images_BCHW: Tensor) -> list[Found]:
         """At most `KEPT` boxes of each concept on each image."""
-        seen: Everywhere = self(images_B1HW)
+        seen: Everywhere = self(images_BCHW)
         return [
             thinned(logits_AC.sigmoid(), boxes_A4)
             for logits_AC, boxes_A4 in zip(seen.logits_BAC, seen.boxes_BA4, strict=True)

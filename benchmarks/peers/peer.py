@@ -44,5 +44,5 @@ class Peer(nn.Module, ABC):
         """Losses by name, each with its weight in it: their sum is what is minimised."""
 
     @abstractmethod
-    def detect(self, images_B1HW: Tensor) -> list[Found]:
+    def detect(self, images_BCHW: Tensor) -> list[Found]:
         """Boxes on each image; call it in evaluation mode and without gradients."""

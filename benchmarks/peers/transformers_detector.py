@@ -58,12 +58,12 @@ class TransformersDetector(Peer):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The library's loss in one sum; its parts are many, layer by layer."""
-        return {"loss": self.network(pixel_values=_colour(batch.images_B1HW), labels=labels_of(batch)).loss}
+        return {"loss": self.network(pixel_values=_colour(batch.images_BCHW), labels=labels_of(batch)).loss}
 
-    def detect(self, images_B1HW: Tensor) -> list[Found]:
+    def detect(self, images_BCHW: Tensor) -> list[Found]:
         """The best `KEPT` pairs of query and concept of each image."""
-        out = self.network(pixel_values=_colour(images_B1HW))
-        rows, columns = images_B1HW.shape[2:]
+        out = self.network(pixel_values=_colour(images_BCHW))
+        rows, columns = images_BCHW.shape[2:]
         return [
             best(logits_QC.sigmoid(), boxes_Q4, columns=columns, rows=rows)
             for logits_QC, boxes_Q4 in zip(out.logits, out.pred_boxes, strict=True)
@@ -72,7 +72,7 @@ class TransformersDetector(Peer):
 
 def labels_of(batch: Batch) -> list[dict[str, Tensor]]:
     """Truth as the library takes it: boxes as centre and size in shares of the frame, and which concepts are judged."""
-    rows, columns = batch.images_B1HW.shape[2:]
+    rows, columns = batch.images_BCHW.shape[2:]
     judged_BC = batch.exhaustive_BC | batch.present_BC()
     frame_4 = torch.tensor([columns, rows, columns, rows], dtype=torch.float32)
     labels = []
@@ -160,8 +160,8 @@ def _sizes(concepts: int, size: Size, width: int, channels: tuple[int, ...], lay
     }
 
 
-def _colour(images_B1HW: Tensor) -> Tensor:
-    return images_B1HW.expand(-1, 3, -1, -1)
+def _colour(images_BCHW: Tensor) -> Tensor:
+    return images_BCHW.expand(-1, 3, -1, -1)
 
 
 def _judged(logits: Tensor, judged_BC: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Random views of an image and its boxes, in the model frame.
 
 Sides are never part of what a view is asked about in training, so a mirrored view makes no false statement.
-Legend: G boxes, H W rows and columns.
+Legend: G boxes, C channels (one, or three where slices lie beside), H W rows and columns.
 """
 
 from __future__ import annotations
@@ -41,24 +41,35 @@ class AugmentConfig(StrictConfig):
     focus: float = 0.0
 
 
-def turn(image_HW: Tensor, boxes_G4: Tensor, quarter_turns: int, mirror: bool) -> tuple[Tensor, Tensor]:
+def standardised(pixels: Tensor) -> Tensor:
+    """Pixels as the model takes them, from the 8 bits they are kept in; others stay as they are."""
+    return pixels.float() * ((HIGH - LOW) / 255) + LOW if pixels.dtype == torch.uint8 else pixels
+
+
+def turn(image_CHW: Tensor, boxes_G4: Tensor, quarter_turns: int, mirror: bool) -> tuple[Tensor, Tensor]:
     """Mirrors left and right if asked, then turns anticlockwise by quarter turns."""
     if mirror:
-        image_HW = image_HW.flip(1)
+        image_CHW = image_CHW.flip(2)
         x1, y1, x2, y2 = boxes_G4.unbind(1)
-        boxes_G4 = torch.stack([image_HW.shape[1] - x2, y1, image_HW.shape[1] - x1, y2], 1)
+        boxes_G4 = torch.stack([image_CHW.shape[2] - x2, y1, image_CHW.shape[2] - x1, y2], 1)
     for _ in range(quarter_turns % 4):
-        width = image_HW.shape[1]
-        image_HW = torch.rot90(image_HW, 1)
+        width = image_CHW.shape[2]
+        image_CHW = torch.rot90(image_CHW, 1, (1, 2))
         x1, y1, x2, y2 = boxes_G4.unbind(1)
         boxes_G4 = torch.stack([y1, width - x2, y2, width - x1], 1)
-    return image_HW, boxes_G4
+    return image_CHW, boxes_G4
 
 
 def crop_and_scale(
-    image_HW: Tensor, boxes_G4: Tensor, config: AugmentConfig, rng: np.random.Generator
+    image_CHW: Tensor, boxes_G4: Tensor, config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A square view at a random scale and place.
+    """A square view at a random scale and place; of a large image only what is in view is resampled.
+
+    Args:
+        image_CHW: standardised, or as it is kept.
+        boxes_G4: xyxy pixels of the image.
+        config: how far views stray.
+        rng: what is drawn.
 
     Returns:
         The view, the boxes clipped to it, and a mask of the boxes that remain.
@@ -66,25 +77,50 @@ def crop_and_scale(
     low, high = np.log(config.scale)
     scale = float(np.exp(rng.uniform(low, high)))
     stretch = float(np.exp(rng.uniform(-config.aspect, config.aspect)))
-    rows, columns = image_HW.shape
-    size = (max(8, round(rows * scale * stretch)), max(8, round(columns * scale / stretch)))
-    scaled = F.interpolate(image_HW[None, None], size, mode="bilinear", antialias=scale < 1, align_corners=False)[0, 0]
-    factor_x, factor_y = size[1] / columns, size[0] / rows
-    boxes_G4 = boxes_G4 * torch.tensor([factor_x, factor_y, factor_x, factor_y])
+    lengths = image_CHW.shape[1:]
+    factors = [max(8, round(n * f)) / n for n, f in zip(lengths, (scale * stretch, scale / stretch), strict=True)]
     side = config.size_px
-    aim = boxes_G4[int(rng.integers(len(boxes_G4)))].tolist() if len(boxes_G4) and rng.random() < config.focus else None
-    top, left = (
-        _start(length, side, (aim[axis], aim[axis + 2]) if aim else None, rng)
-        for axis, length in ((1, size[0]), (0, size[1]))
+    scaled_G4 = boxes_G4 * torch.tensor([factors[1], factors[0]] * 2)
+    aim = (
+        scaled_G4[int(rng.integers(len(boxes_G4)))].tolist() if len(boxes_G4) and rng.random() < config.focus else None
     )
-    view = torch.full((side, side), LOW + 1.0)
-    source = scaled[max(0, top) : top + side, max(0, left) : left + side]
-    row, column = max(0, -top), max(0, -left)
-    view[row : row + source.shape[0], column : column + source.shape[1]] = source[: side - row, : side - column]
-    boxes_G4 = boxes_G4 - torch.tensor([left, top, left, top], dtype=boxes_G4.dtype)
+    parts = [
+        _part(length, factor, side, (aim[axis], aim[axis + 2]) if aim else None, rng)
+        for axis, length, factor in ((1, lengths[0], factors[0]), (0, lengths[1], factors[1]))
+    ]
+    (top, bottom, rows, above), (left, right, columns, before) = parts
+    seen = F.interpolate(
+        standardised(image_CHW[None, :, top:bottom, left:right]),
+        (rows, columns),
+        mode="bilinear",
+        antialias=scale < 1,
+        align_corners=False,
+    )[0]
+    view = torch.full((image_CHW.shape[0], side, side), LOW + 1.0)
+    source = seen[:, max(0, above) : above + side, max(0, before) : before + side]
+    row, column = max(0, -above), max(0, -before)
+    view[:, row : row + source.shape[1], column : column + source.shape[2]] = source[:, : side - row, : side - column]
+    across, down = columns / (right - left), rows / (bottom - top)
+    offset = torch.tensor([before + left * across, above + top * down] * 2)
+    boxes_G4 = boxes_G4 * torch.tensor([across, down] * 2) - offset
     clipped_G4 = boxes_G4.clamp(0, side)
     area_G, seen_G = _area(boxes_G4), _area(clipped_G4)
     return view, clipped_G4, (seen_G >= config.min_visible * area_G) & (seen_G >= 9)
+
+
+def _part(
+    length: int, factor: float, side: int, held: tuple[float, float] | None, rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """What of an axis is resampled for a view: its first and last pixel, its length after, and where the view begins.
+
+    The view begins at the returned offset of the resampled part; a negative one leaves room before it.
+    """
+    start = _start(round(length * factor), side, held, rng)
+    spare = int(np.ceil(2 / factor))
+    first = max(0, int(np.floor(start / factor)) - spare)
+    last = min(length, int(np.ceil((start + side) / factor)) + spare)
+    resampled = max(1, round((last - first) * factor))
+    return first, last, resampled, round(start - first * resampled / (last - first))
 
 
 def _start(length: int, side: int, held: tuple[float, float] | None, rng: np.random.Generator) -> int:
@@ -92,7 +128,7 @@ def _start(length: int, side: int, held: tuple[float, float] | None, rng: np.ran
     low, high = min(0, length - side), max(0, length - side)
     if held:
         first, last = held if held[1] - held[0] <= side else (sum(held) / 2,) * 2
-        low, high = max(low, int(np.ceil(last)) - side), min(high, int(first))
+        low, high = max(low, int(np.ceil(last)) + 1 - side), min(high, int(first) - 1)  # one pixel of rounding
     return int(rng.integers(low, max(low, high) + 1))
 
 
@@ -104,19 +140,19 @@ def tiled(images: Sequence[Tensor], boxes: Sequence[Tensor], rng: np.random.Gene
 
     Source: mosaic, Bochkovskiy et al., YOLOv4, 2020, section 3.3; here each image stays whole.
     """
-    side = round(1.5 * max(max(image.shape) for image in images))
+    side = round(1.5 * max(max(image_CHW.shape[1:]) for image_CHW in images))
     middle_x, middle_y = (round(side * float(rng.uniform(0.42, 0.58))) for _ in range(2))
-    square = torch.full((side, side), LOW + 1.0)
+    square = torch.full((max(image_CHW.shape[0] for image_CHW in images), side, side), LOW + 1.0)
     placed = []
-    for tile, (image_HW, boxes_G4) in enumerate(zip(images, boxes, strict=True)):
+    for tile, (image_CHW, boxes_G4) in enumerate(zip(images, boxes, strict=True)):
         right, below = tile % 2, tile // 2
         room_x, room_y = (side - middle_x if right else middle_x), (side - middle_y if below else middle_y)
-        rows, columns = image_HW.shape
+        rows, columns = image_CHW.shape[1:]
         scale = min(room_x / columns, room_y / rows)
         height, width = max(1, int(rows * scale)), max(1, int(columns * scale))
-        small = F.interpolate(image_HW[None, None], (height, width), mode="bilinear", antialias=True)[0, 0]
+        small = F.interpolate(standardised(image_CHW[None]), (height, width), mode="bilinear", antialias=True)[0]
         left, top = (middle_x if right else middle_x - width), (middle_y if below else middle_y - height)
-        square[top : top + height, left : left + width] = small
+        square[:, top : top + height, left : left + width] = small
         factor = torch.tensor([width / columns, height / rows] * 2)
         placed.append(boxes_G4 * factor + torch.tensor([left, top, left, top], dtype=boxes_G4.dtype))
     return square, placed
@@ -126,16 +162,16 @@ def _area(boxes_G4: Tensor) -> Tensor:
     return (boxes_G4[:, 2] - boxes_G4[:, 0]).clamp(0) * (boxes_G4[:, 3] - boxes_G4[:, 1]).clamp(0)
 
 
-def change_intensity(image_HW: Tensor, rng: np.random.Generator) -> Tensor:
-    """Gamma, contrast, brightness, noise and blur within what films differ by."""
-    unit = (image_HW - LOW) / (HIGH - LOW)
+def change_intensity(image_CHW: Tensor, rng: np.random.Generator) -> Tensor:
+    """Gamma, contrast, brightness, noise and blur within what films differ by; the same for slices beside."""
+    unit = (image_CHW - LOW) / (HIGH - LOW)
     unit = unit.clamp(0, 1) ** float(np.exp(rng.normal(0, 0.2)))
-    image_HW = (unit * (HIGH - LOW) + LOW) * float(np.exp(rng.normal(0, 0.1))) + float(rng.normal(0, 0.15))
+    image_CHW = (unit * (HIGH - LOW) + LOW) * float(np.exp(rng.normal(0, 0.1))) + float(rng.normal(0, 0.15))
     if rng.random() < 0.3:
-        image_HW = F.avg_pool2d(image_HW[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
+        image_CHW = F.avg_pool2d(image_CHW[None], 3, 1, 1, count_include_pad=False)[0]
     if rng.random() < 0.5:
-        image_HW = image_HW + torch.from_numpy(_noise(image_HW.shape, rng)) * float(rng.uniform(0.02, 0.12))
-    return image_HW.clamp(LOW, HIGH)
+        image_CHW = image_CHW + torch.from_numpy(_noise(image_CHW.shape, rng)) * float(rng.uniform(0.02, 0.12))
+    return image_CHW.clamp(LOW, HIGH)
 
 
 def _noise(shape: torch.Size, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, tiled, turn
-from medground.data.sample import Held, Sample, restore
+from medground.data.sample import Held, Sample
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.errors import DataSetError
 
@@ -93,6 +94,14 @@ def _usable(boxes_G4: NDArray[np.float32]) -> NDArray[np.bool_]:
     return usable_G
 
 
+def channels_of(held: Held) -> Tensor:
+    """The pixels as they are kept: one channel, or three where slices lie beside."""
+    own_1HW = held.pixels_HW[None]
+    beside_2HW = held.beside_2HW
+    both = own_1HW if beside_2HW is None else np.concatenate([beside_2HW[:1], own_1HW, beside_2HW[1:]])
+    return torch.from_numpy(both)
+
+
 def augmented(
     items: Sequence[Held], concepts: tuple[str, ...], config: AugmentConfig, rng: np.random.Generator
 ) -> Sample:
@@ -101,21 +110,21 @@ def augmented(
     for held in items:
         known = [row for row, concept in enumerate(held.concepts) if concept in concepts]
         quarter_turns = int(rng.integers(4)) if held.domain == LIMB else 0
-        image_HW, boxes_G4 = turn(
-            torch.from_numpy(restore(held.pixels_HW)),
+        image_CHW, boxes_G4 = turn(
+            channels_of(held),
             torch.from_numpy(held.boxes_G4)[known],
             quarter_turns,
             bool(rng.random() < config.flip),
         )
-        images.append(image_HW)
+        images.append(image_CHW)
         boxes.append(boxes_G4)
         rows += [(held, row) for row in known]
-    image_HW, placed = (images[0], boxes) if len(items) == 1 else tiled(images, boxes, rng)
-    image_HW, boxes_G4, kept_G = crop_and_scale(image_HW, torch.cat(placed), config, rng)
+    image_CHW, placed = (images[0], boxes) if len(items) == 1 else tiled(images, boxes, rng)
+    image_CHW, boxes_G4, kept_G = crop_and_scale(image_CHW, torch.cat(placed), config, rng)
     kept = [rows[row] for row in kept_G.nonzero().squeeze(1).tolist()]
     exhaustive_for = frozenset.intersection(*(held.exhaustive_for for held in items))
     return Sample(
-        change_intensity(image_HW, rng)[None],
+        change_intensity(image_CHW, rng),
         boxes_G4[kept_G],
         torch.tensor([concepts.index(held.concepts[row]) for held, row in kept], dtype=torch.int64),
         torch.tensor([concept in exhaustive_for for concept in concepts]),

@@ -1,6 +1,6 @@
 """One training sample: an image in the model frame with its truth.
 
-Legend: G boxes, C trained concepts, H W rows and columns.
+Legend: G boxes, C channels or trained concepts, H W rows and columns.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Held:
         domain: index in `schema.anatomy.DOMAINS`.
         appearance: appearance words of each box, empty where unknown.
         real: False for a phantom.
+        beside_2HW: of a slice, the slices below and above, on the same scale; None for an image on its own.
     """
 
     pixels_HW: NDArray[np.uint8]
@@ -35,6 +36,7 @@ class Held:
     domain: int
     appearance: tuple[tuple[str, ...], ...]
     real: bool
+    beside_2HW: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Sample:
     """An augmented image with its truth.
 
     Attributes:
-        image_1HW: standardised pixels.
+        image_CHW: standardised pixels; three channels where slices lie beside: below, itself, above.
         boxes_G4: xyxy pixels of the same frame.
         concept_G: index of each box's concept in the recipe's list.
         exhaustive_C: True where every box of that concept is there.
@@ -50,7 +52,7 @@ class Sample:
         appearance_G: appearance words of each box; empty where unknown.
     """
 
-    image_1HW: Tensor
+    image_CHW: Tensor
     boxes_G4: Tensor
     concept_G: Tensor
     exhaustive_C: Tensor

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from monai.data import ImageReader
 from monai.transforms import Compose, MapTransform
 from numpy.typing import NDArray
@@ -34,12 +35,27 @@ class ModelImage:
         letterbox: the map to stored pixels and back.
         colourfulness: mean spread between colour channels, 0 (grey) to 1.
         full_HW: standardised like the pixels, at the size of the stored image; None where nobody needs it.
+        beside: of a slice of a volume, the pixels of the slices below and above; None for an image on its own.
     """
 
     pixels_HW: Tensor
     letterbox: Letterbox
     colourfulness: float
     full_HW: Tensor | None = None
+    beside: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def channels_CHW(self) -> Tensor:  # noqa: N802 - shape suffix
+        """The pixels as one channel, or as three: below, itself, above."""
+        if self.beside is None:
+            return self.pixels_HW[None]
+        return torch.stack([self.beside[0], self.pixels_HW, self.beside[1]])
+
+
+def stacked(images: Sequence[Tensor]) -> Tensor:
+    """Images (C, H, W) of one size as a batch; where some have three channels, one on its own is its own neighbour."""
+    most = max(image_CHW.shape[0] for image_CHW in images)
+    return torch.stack([image_CHW.expand(most, -1, -1) for image_CHW in images])
 
 
 class DisplayReader(ImageReader):

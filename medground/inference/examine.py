@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from medground.imaging.preprocess import ModelImage, prepare
 from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, Looking, look_closer
@@ -15,6 +16,7 @@ from medground.inference.scope import gate_header, gate_pixels, gate_reading
 from medground.inference.targets import phrases_of
 from medground.inference.understand import Question
 from medground.inference.views import Group, View
+from medground.inference.volumes import beside, stack_of
 from medground.model.reading import ImageReading, Phrase
 from medground.schema.anatomy import Domain
 from medground.schema.errors import InputError
@@ -95,7 +97,8 @@ def examine(
             looked_at()
         return Examination(group, None, reason=gate.reason, refused=tuple(refused), decoded=decoded)
     phrases = phrases_of(questions, gate.domains, reader)
-    for batch in _batches(_prepared(group, reader, limits, reasons, refused, looked_at)):
+    prepared = _prepared(group, reader, limits, reasons, refused, looked_at)
+    for batch in _batches(_with_neighbours(prepared, group) if group.is_volume else prepared):
         for view, image, closer in _read(batch, phrases, gate.domains, reader, limits, reasons):
             looks.append(Look(view, closer.reading, image.letterbox.columns, image.letterbox.rows, closer.share))
     return _within_scope(group, looks, reasons, tuple(refused))
@@ -166,6 +169,33 @@ def _prepared(
             else:
                 yield view, image
         looked_at()
+
+
+def _with_neighbours(items: Iterator[tuple[View, ModelImage]], group: Group) -> Iterator[tuple[View, ModelImage]]:
+    """Each slice with the slices beside it; where one is missing, the slice stands in for it."""
+    stack = stack_of(group.views)
+    wanted = beside(stack.places_mm if stack else None, len(group.views))
+    at = {(view.key, view.frame): index for index, view in enumerate(group.views)}
+    held: dict[int, tuple[View, ModelImage]] = {}
+    last = -1
+    for index, (below, above) in enumerate(wanted):
+        while last < (index if above is None else above):
+            item = next(items, None)
+            last = len(wanted) if item is None else at[item[0].key, item[0].frame]
+            if item is not None:
+                held[last] = item
+        if index in held:
+            view, image = held[index]
+            sides = [_beside(image, held.get(index if n is None else n)) for n in (below, above)]
+            yield view, replace(image, beside=(sides[0], sides[1]))
+        for gone in [n for n in held if n < (index if below is None else below)]:
+            del held[gone]
+
+
+def _beside(image: ModelImage, other: tuple[View, ModelImage] | None) -> Tensor:
+    """The pixels of another slice, or the image's own where there is none of its size."""
+    own_HW = image.pixels_HW
+    return own_HW if other is None or other[1].pixels_HW.shape != own_HW.shape else other[1].pixels_HW
 
 
 def _pixels(view: View, refused: list[Refusal]) -> NDArray[np.float32] | None:

@@ -18,7 +18,7 @@ from medground.inference.location import (
 )
 from medground.inference.verdict import overall_presence, presence_where_asked
 from medground.inference.views import View
-from medground.inference.volumes import link
+from medground.inference.volumes import link, stack_of
 from medground.model.reading import Candidate, Phrase
 from medground.schema.anatomy import Domain, Side
 from medground.schema.box import Box
@@ -191,7 +191,7 @@ def _volume(examination: Examination, phrase: Phrase, per_view: Sequence[Sequenc
         slices[index], looks[index] = candidates, look
     step_mm = slice_step_mm(views)
     found = []
-    for track in link(slices):
+    for track in link(slices, stack_of(views)):
         extent, depth_mm = extent_of([(views[m.slice_index], m.candidate.box_xyxy_px) for m in track.members], step_mm)
         look, best = looks[track.best.slice_index], track.best.candidate
         found.append(Sighting(phrase.concept, best, look.view, _place(look, best, depth_mm), extent))

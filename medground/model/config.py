@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medground.model.backbones.qwen_config import Mode, QwenConfig
 from medground.model.prototypes import PrototypeConfig
@@ -41,6 +41,7 @@ class CompactConfig(StrictConfig):
         pyramid_width: channels of every level.
         activation: after each norm; SiLU costs a CPU a fifth of the time.
         separable: smooth the levels by depthwise and pointwise convolutions instead of full ones.
+        beside: whether the slices below and above have a say; only with `stem_width` 0.
         text: the text encoder.
         describer: the describer.
     """
@@ -52,8 +53,15 @@ class CompactConfig(StrictConfig):
     pyramid_width: int = 96
     activation: Literal["relu", "silu"] = "relu"
     separable: bool = True
+    beside: bool = False
     text: TextConfig = TextConfig()
     describer: DescriberConfig = DescriberConfig()
+
+    @model_validator(mode="after")
+    def _has_a_stem_that_takes_differences(self) -> CompactConfig:
+        if self.beside and self.stem_width:
+            raise ValueError("beside needs stem_width 0: a norm in the stem would stretch differences of slices")
+        return self
 
 
 class QwenBackboneConfig(StrictConfig):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from medground.imaging.boxes import clip, nms
-from medground.imaging.preprocess import ModelImage
+from medground.imaging.preprocess import ModelImage, stacked
 from medground.model.backbones.interface import Pyramid
 from medground.model.bundle import Bundle, read_bundle
 from medground.model.decoder import Refined
@@ -205,8 +205,8 @@ class Grounder:
 
     def _look(self, images: Sequence[ModelImage], phrases: Sequence[Phrase]) -> tuple[Pyramid, Tensor, Dense]:
         network = self.bundle.network
-        pixels_B1HW = torch.stack([image.pixels_HW for image in images])[:, None].to(self.device)
-        pyramid = network.backbone.look(pixels_B1HW.contiguous(memory_format=torch.channels_last))
+        images_BCHW = stacked([image.channels_CHW for image in images]).to(self.device)
+        pyramid = network.backbone.look(images_BCHW.contiguous(memory_format=torch.channels_last))
         text_PD = network.backbone.read([phrase.text for phrase in phrases])
         return pyramid, text_PD, self._with_prototypes(network.dense(pyramid, text_PD), phrases)
 

@@ -1,6 +1,6 @@
 """How samples become a batch.
 
-Legend: B images, C trained concepts.
+Legend: B images, C channels or trained concepts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ import torch
 from torch import Tensor
 
 from medground.data.sample import Sample
+from medground.imaging.preprocess import stacked
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Samples of one size, stacked; truth stays per image."""
+    """Samples of one size, stacked; truth stays per image.
 
-    images_B1HW: Tensor
+    Images have three channels if any of them has: an image on its own is its own neighbour.
+    """
+
+    images_BCHW: Tensor
     boxes: tuple[Tensor, ...]
     concepts: tuple[Tensor, ...]
     exhaustive_BC: Tensor
@@ -29,7 +33,7 @@ class Batch:
     def of(cls, samples: Sequence[Sample]) -> Batch:
         """Stacks samples of equal image size."""
         return cls(
-            torch.stack([s.image_1HW for s in samples]).contiguous(memory_format=torch.channels_last),
+            stacked([s.image_CHW for s in samples]).contiguous(memory_format=torch.channels_last),
             tuple(s.boxes_G4 for s in samples),
             tuple(s.concept_G for s in samples),
             torch.stack([s.exhaustive_C for s in samples]),
@@ -42,13 +46,19 @@ class Batch:
         if device.type == "cpu":
             return self
         return Batch(
-            self.images_B1HW.to(device),
+            self.images_BCHW.to(device),
             tuple(boxes.to(device) for boxes in self.boxes),
             tuple(concepts.to(device) for concepts in self.concepts),
             self.exhaustive_BC.to(device),
             self.domain_B.to(device),
             self.appearance,
         )
+
+    @property
+    def own_B1HW(self) -> Tensor:  # noqa: N802 - shape suffix
+        """The images without their neighbours."""
+        middle = self.images_BCHW.shape[1] // 2
+        return self.images_BCHW[:, middle : middle + 1]
 
     def present_BC(self) -> Tensor:  # noqa: N802 - shape suffix
         """True where the image has a box of the concept."""

@@ -26,7 +26,7 @@ def drawn_outcome(network: GroundingNetwork, batch: Batch, text_CD: Tensor, gene
         text_CD: text vectors of the concepts, with their graph where the text encoder is open.
         generator: source of the draw.
     """
-    pyramid = network.backbone.look(batch.images_B1HW)
+    pyramid = network.backbone.look(batch.images_BCHW)
     dense = network.dense(pyramid, text_CD)
     score_BAC = dense.logits_BAP
     with torch.no_grad():

@@ -112,7 +112,7 @@ def mine(
         for image, number in enumerate(numbers):
             truth_G4, concept_G = batch.boxes[image], batch.concepts[image]
             mirror = int(batch.domain_B[image]) in mirrored_domains
-            width = float(batch.images_B1HW.shape[-1])
+            width = float(batch.images_BCHW.shape[-1])
             for concept in range(scores_BAC.shape[2]):
                 boxes_K4, score_K = _best(dense.boxes_BA4[image], scores_BAC[image, :, concept], config)
                 if not len(score_K):

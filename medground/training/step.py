@@ -114,7 +114,7 @@ class StepLosses:
         network = self.network
         with torch.set_grad_enabled(stage.dense or stage.joint):
             text_CD = network.backbone.read(phrases)
-            pyramid = network.backbone.look(batch.images_B1HW)
+            pyramid = network.backbone.look(batch.images_BCHW)
             dense = network.dense(pyramid, text_CD)
         terms: Terms = {}
         rows = None
@@ -143,7 +143,7 @@ class StepLosses:
         names = QUERY_LOSSES + (DENOISING_LOSSES if stage.denoising else ())
         if not len(pairs.image_N):
             return {name: (torch.zeros(()), torch.zeros(())) for name in names}
-        size_px = float(batch.images_B1HW.shape[-1])
+        size_px = float(batch.images_BCHW.shape[-1])
         image_N, phrase_N, network = pairs.image_N, pairs.phrase_N, self.network
         found = network.start_from(dense, image_N, phrase_N, size_px)
         if not stage.denoising:
@@ -161,11 +161,11 @@ class StepLosses:
         for row, position in enumerate(place.positions):
             drawn = np.random.default_rng((self.recipe.seed, place.stage, place.step, position)).integers(2**31)
             generator = torch.Generator("cpu").manual_seed(int(drawn))
-            parts.append(hide(batch.images_B1HW[row : row + 1], restorer.config, generator))
+            parts.append(hide(batch.own_B1HW[row : row + 1], restorer.config, generator))
         seen_B1HW = torch.cat([seen for seen, _ in parts]).contiguous(memory_format=torch.channels_last)
         pyramid = self.network.backbone.look(seen_B1HW)
         hidden_BHW = torch.cat([hidden for _, hidden in parts])
-        return restoration_loss(restorer, pyramid.levels_BCHW, pyramid.strides_px, batch.images_B1HW, hidden_BHW)
+        return restoration_loss(restorer, pyramid.levels_BCHW, pyramid.strides_px, batch.own_B1HW, hidden_BHW)
 
 
 def _nothing(pyramid: Pyramid) -> Tensor:

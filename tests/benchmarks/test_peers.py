@@ -183,7 +183,7 @@ def test_a_rate_that_breaks_the_training_counts_as_nothing(tmp_path: Path) -> No
         def losses(self, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002 - the signature of a peer
             return {"loss": self.weight.sum() * math.nan}
 
-        def detect(self, images_B1HW: Tensor) -> list[Found]:
+        def detect(self, images_BCHW: Tensor) -> list[Found]:
             raise NotImplementedError
 
     with pytest.raises(FloatingPointError, match="step 0"):

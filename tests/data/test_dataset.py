@@ -29,8 +29,8 @@ def dataset(length: int = 400) -> MixedDataset:
 def test_a_sample_depends_on_its_number_alone():
     one, two = dataset(), dataset()
     _ = [one[n] for n in range(5)]
-    assert torch.equal(one[17].image_1HW, two[17].image_1HW)
-    assert not torch.equal(one[17].image_1HW, one[18].image_1HW)
+    assert torch.equal(one[17].image_CHW, two[17].image_CHW)
+    assert not torch.equal(one[17].image_CHW, one[18].image_CHW)
 
 
 def test_shares_hold_and_untrained_concepts_are_left_out():

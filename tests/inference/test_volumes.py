@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medground.inference.volumes import link
+from medground.inference.volumes import Stack, beside, link
 from medground.model.reading import Candidate
 
 
@@ -69,3 +69,52 @@ def test_every_candidate_is_in_exactly_one_track_with_no_long_gap(slices: list[l
         assert all(1 <= step <= 2 for step in steps)
         assert track.best.score == max(m.score for m in track.members)
     assert [t.best.score for t in tracks] == sorted((t.best.score for t in tracks), reverse=True)
+
+
+def stack(places: list[float], pixel_mm: float = 1.0) -> Stack:
+    return Stack(tuple(places), pixel_mm)
+
+
+def test_slices_beside_are_those_three_millimetres_away() -> None:
+    assert beside(None, 3) == [(None, 1), (0, 2), (1, None)]
+    assert beside(None, 1) == [(None, None)]
+    thick = [0.0, 5, 10, 30]
+    assert beside(thick, 4) == [(None, 1), (0, 2), (1, None), (None, None)]
+    thin = [float(n) for n in range(10)]
+    assert beside(thin, 10)[5] == (2, 8)
+    assert beside(thin, 10)[1] == (0, 4)
+    assert beside(thin, 10)[9] == (6, None)
+
+
+@given(st.lists(st.floats(0.2, 12), min_size=1, max_size=40))
+def test_slices_beside_never_fall_and_never_lie_too_far(steps: list[float]) -> None:
+    places = [sum(steps[:n]) for n in range(len(steps) + 1)]
+    pairs = beside(places, len(places))
+    for side in (0, 1):
+        known = [pair[side] for pair in pairs if pair[side] is not None]
+        assert known == sorted(known)  # type: ignore[type-var]  # None was left out
+    for at, (below, above) in enumerate(pairs):
+        assert below is None or (below < at and places[at] - places[below] <= 8)
+        assert above is None or (above > at and places[above] - places[at] <= 8)
+
+
+def test_what_is_narrower_than_the_step_between_slices_is_two_findings() -> None:
+    slices = [[at(0, 0.9)], [at(0, 0.8)]]  # 10 pixels wide
+    assert len(link(slices, stack([0, 9]))) == 1
+    assert len(link(slices, stack([0, 11]))) == 2
+    assert len(link(slices, stack([0, 11], pixel_mm=1.2))) == 1
+    assert len(link(slices)) == 1
+
+
+def test_thin_slices_bridge_three_millimetres_and_thick_ones_one_slice() -> None:
+    missed = [[at(0, 0.9)], [], [], [], [at(0, 0.8)]]
+    assert len(link(missed, stack([0, 1, 2, 3, 4]))) == 1
+    assert len(link(missed, stack([0, 1.2, 2.4, 3.6, 4.8]))) == 2
+    assert len(link([[at(0, 0.9)], [], [at(0, 0.8)]], stack([0, 5, 10]))) == 1
+    assert len(link([[at(0, 0.9)], [], [], [at(0, 0.8)]], stack([0, 2.5, 5, 7.5]))) == 2
+
+
+def test_an_uneven_stack_is_cut_where_slices_are_missing() -> None:
+    places = [0.0, 2, 4, 40, 42]
+    tracks = link([[at(0, 0.9)] for _ in places], stack(places))
+    assert sorted([m.slice_index for m in track.members] for track in tracks) == [[0, 1, 2], [3, 4]]

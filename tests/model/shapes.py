@@ -119,7 +119,7 @@ def trained_bundle(steps: int = 120) -> Bundle:
     for step in range(steps):
         batch = Batch.of([samples[at] for at in rng.choice(len(samples), 8, replace=False)])
         text_CD = network.backbone.read(list(CLASSES.values()))
-        pyramid = network.backbone.look(batch.images_B1HW)
+        pyramid = network.backbone.look(batch.images_BCHW)
         dense = network.dense(pyramid, text_CD)
         terms, found = dense_losses(network, batch, pyramid, dense, text_CD)
         adam.zero_grad()
@@ -134,7 +134,7 @@ def trained_bundle(steps: int = 120) -> Bundle:
     round_as_stored(network)
     channels_last(network)
     with torch.no_grad():
-        seen = network.backbone.look(Batch.of(samples).images_B1HW)
+        seen = network.backbone.look(Batch.of(samples).images_BCHW)
         network.prototypes.ground.see(network.dense(seen, torch.zeros(0, 32)).embedding_BAD.flatten(0, 1))
     torch.set_num_threads(threads)
     torch.set_rng_state(state)

@@ -66,7 +66,7 @@ def in_float64() -> Iterator[None]:
     of = Batch.of
 
     def doubled(samples: Sequence[Sample]) -> Batch:
-        return of([replace(one, image_1HW=one.image_1HW.double(), boxes_G4=one.boxes_G4.double()) for one in samples])
+        return of([replace(one, image_CHW=one.image_CHW.double(), boxes_G4=one.boxes_G4.double()) for one in samples])
 
     torch.set_default_dtype(torch.float64)
     with pytest.MonkeyPatch.context() as patch:

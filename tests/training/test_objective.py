@@ -44,7 +44,7 @@ def alone(tensor: Tensor) -> Tensor:
 
 def looked(network: GroundingNetwork, batch: Batch) -> tuple[Tensor, Pyramid, Dense]:
     text = torch.nn.functional.normalize(torch.randn(2, 128, generator=torch.Generator().manual_seed(0)), dim=-1)
-    pyramid = network.backbone.look(batch.images_B1HW)
+    pyramid = network.backbone.look(batch.images_BCHW)
     return text, pyramid, network.dense(pyramid, text)
 
 

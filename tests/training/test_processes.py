@@ -37,8 +37,8 @@ class Net(nn.Module):
         self.of_last = nn.Parameter(torch.ones(3))
         self.of_none = nn.Parameter(torch.ones(3))
 
-    def forward(self, images_B1HW: Tensor, has_last: bool) -> Tensor:
-        maps = F.relu(self.second(self.deeper(F.relu(self.norm(self.conv(images_B1HW))))))
+    def forward(self, images_BCHW: Tensor, has_last: bool) -> Tensor:
+        maps = F.relu(self.second(self.deeper(F.relu(self.norm(self.conv(images_BCHW))))))
         logits_B3 = self.linear(maps.mean((2, 3)))
         return torch.cat([logits_B3[:-1], logits_B3[-1:] * self.of_last]) if has_last else logits_B3
 

@@ -71,20 +71,23 @@ class CompactPyramid(nn.Module):
             stages.append(nn.Sequential(convolution(before, channels, 3, stride, activation=act), *body))
             before, stride = channels, 2
         self.stages = nn.ModuleList(stages)
+        self.beside = nn.Conv2d(32, config.channels[0], 3, 1, 1, bias=False) if config.beside else None
+        if self.beside is not None:
+            nn.init.zeros_(self.beside.weight)  # slices beside say nothing until it is learned what they say
         self.context = PooledContext(before, act)
         self.lateral = nn.ModuleList(nn.Conv2d(channels, width, 1) for channels in config.channels[1:])
         smooth = separable if config.separable else convolution
         self.smooth = nn.ModuleList(smooth(width, width, activation=act) for _ in STRIDES_PX)
 
-    def forward(self, images_B1HW: Tensor) -> Pyramid:
+    def forward(self, images_BCHW: Tensor) -> Pyramid:
         """Computes the pyramid.
 
         Args:
-            images_B1HW: standardised images, sides multiples of 32 pixels.
+            images_BCHW: standardised images, sides multiples of 32 pixels.
         """
-        x = self.stem(images_B1HW)
-        features = []
-        for stage in self.stages:
+        x = self._first(images_BCHW)
+        features = [x]
+        for stage in self.stages[1:]:
             x = stage(x)
             features.append(x)
         deepest = self.context(features[-1])
@@ -95,6 +98,20 @@ class CompactPyramid(nn.Module):
             top = self.lateral[index](below[index]) + F.interpolate(top, scale_factor=2.0, mode="nearest")
             levels.insert(0, self.smooth[index](top))
         return Pyramid(tuple(levels), deepest.mean((2, 3)), STRIDES_PX)
+
+    def _first(self, images_BCHW: Tensor) -> Tensor:
+        """The first stage; by how much the slices beside differ from the image is added to its first convolution."""
+        middle = images_BCHW.shape[1] // 2
+        own_B1HW, (first, *blocks) = images_BCHW[:, middle : middle + 1], self.stages[0].children()
+        kernel, *after = first.children()
+        x: Tensor = kernel(self.stem(own_B1HW))
+        if middle and self.beside is not None:
+            x = x + self.beside(
+                torch.cat([self.stem(images_BCHW[:, side : side + 1] - own_B1HW) for side in (0, 2)], 1)
+            )
+        for layer in (*after, *blocks):
+            x = layer(x)
+        return x
 
 
 class CompactBackbone(Backbone):
@@ -140,13 +157,13 @@ class CompactBackbone(Backbone):
         """Nothing is pretrained."""
         return frozenset()
 
-    def look(self, images_B1HW: Tensor) -> Pyramid:
+    def look(self, images_BCHW: Tensor) -> Pyramid:
         """Images to a pyramid; sides are padded to multiples of 32 at the right and bottom."""
-        rows, columns = images_B1HW.shape[2:]
+        rows, columns = images_BCHW.shape[2:]
         extra = (0, -columns % STRIDES_PX[-1], 0, -rows % STRIDES_PX[-1])
         if any(extra):
-            images_B1HW = F.pad(images_B1HW, extra, value=BLACK)
-        pyramid: Pyramid = self.pyramid(images_B1HW)
+            images_BCHW = F.pad(images_BCHW, extra, value=BLACK)
+        pyramid: Pyramid = self.pyramid(images_BCHW)
         return pyramid
 
     def read(self, phrases: Sequence[str]) -> Tensor:

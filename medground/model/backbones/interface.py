@@ -75,8 +75,10 @@ class Backbone(nn.Module, ABC):
         """Names of parameters that stay as they were given, whatever a stage opens."""
 
     @abstractmethod
-    def look(self, images_B1HW: Tensor) -> Pyramid:
+    def look(self, images_BCHW: Tensor) -> Pyramid:
         """Images in the model frame, standardised as by `imaging.preprocess`, to a pyramid.
+
+        An image has one channel, or three: the slice below, itself, the slice above.
 
         A side that is no multiple of the coarsest stride is padded at the right or bottom, so that pixel coordinates
         of the frame hold as they are.

@@ -112,9 +112,9 @@ class QwenVl(Backbone):
         """The language model and its tokenizer."""
         return QwenLanguage(self.base, self.processor.tokenizer, int(self.processor.tokenizer.eos_token_id))
 
-    def forward(self, images_B1HW: Tensor) -> Pyramid:
+    def forward(self, images_BCHW: Tensor) -> Pyramid:
         """See `look`."""
-        return self.look(images_B1HW)
+        return self.look(images_BCHW)
 
     def given(self) -> frozenset[str]:
         """The pretrained weights, unless all learn; adapters are not among them."""
@@ -122,11 +122,11 @@ class QwenVl(Backbone):
             return frozenset()
         return frozenset(n for n in self.state_dict() if n.startswith("base.") and "lora_" not in n)  # tied ones too
 
-    def look(self, images_B1HW: Tensor) -> Pyramid:
+    def look(self, images_BCHW: Tensor) -> Pyramid:
         """Standardised grey images to three levels of strides `strides_px`, padded right and bottom to whole cells."""
-        height, width = (padded(side, self.grid.multiple_px) for side in images_B1HW.shape[2:])
-        right, bottom = width - images_B1HW.shape[3], height - images_B1HW.shape[2]
-        grey_B1HW = F.pad(images_B1HW, (0, right, 0, bottom), value=BLACK)
+        height, width = (padded(side, self.grid.multiple_px) for side in images_BCHW.shape[2:])
+        right, bottom = width - images_BCHW.shape[3], height - images_BCHW.shape[2]
+        grey_B1HW = F.pad(images_BCHW, (0, right, 0, bottom), value=BLACK)
         rgb_B3HW = ((grey_B1HW - BLACK) / (-2 * BLACK)).clamp(0, 1).expand(-1, 3, -1, -1)
         rgb_B3HW = (rgb_B3HW - self.mean_1311) / self.std_1311
         rows, columns = height // self.grid.patch_px, width // self.grid.patch_px
