@@ -10,12 +10,20 @@ import torch
 from numpy.typing import NDArray
 
 from medground.data.dataset import Pool
-from medground.data.pools import hold_records, phantom_radiograph, phantom_slice, stranger_image
+from medground.data.pools import (
+    hold_records,
+    large_film,
+    phantom_radiograph,
+    phantom_slice,
+    stranger_image,
+    volume_slice,
+)
 from medground.data.sample import Held, restore
 from medground.data.splits import DEV
 from medground.evaluation.detection import Detection, ImageTruth, Truth, average_precision
 from medground.imaging.letterbox import Letterbox
-from medground.imaging.preprocess import ModelImage
+from medground.imaging.preprocess import BLACK, ModelImage
+from medground.inference.closer import BORDER_PX, FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Looking, plan
 from medground.model.bundle import Bundle
 from medground.model.calibration import IDENTITY
 from medground.model.familiarity import Familiarity
@@ -26,12 +34,13 @@ from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
-from medground.training.calibrate import Reading, fit_calibration, fit_familiarity, hits_of
+from medground.training.calibrate import Reading, fit_calibration, fit_close, fit_familiarity, hits_of
 from medground.training.recipe import Recipe
 from pipelines.prototypes import choose_share, fit_prototypes
-from pipelines.sources import DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, Sources, say
+from pipelines.sources import CLOSE_PX, DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, LARGER, Sources, held_large, say
 
 QUERY_WEIGHTS = (0.0, 0.3)
+LARGE_DEVELOPMENT_PHANTOMS = 48
 NAMES = {"shipped": "medground-compact"}  # what ships keeps its name from version to version
 
 
@@ -39,7 +48,9 @@ def framed(held: Held) -> ModelImage:
     """A held image as the model's input; its own frame stands for the stored one."""
     rows, columns = held.pixels_HW.shape
     box = Letterbox(columns, rows, columns, rows, columns, rows)
-    return ModelImage(torch.from_numpy(restore(held.pixels_HW)), box, 0.0)
+    beside_2HW = None if held.beside_2HW is None else torch.from_numpy(restore(held.beside_2HW))
+    beside = None if beside_2HW is None else (beside_2HW[0], beside_2HW[1])
+    return ModelImage(torch.from_numpy(restore(held.pixels_HW)), box, 0.0, beside=beside)
 
 
 def development_images(recipe: Recipe, sources: Sources) -> list[Held]:
@@ -48,7 +59,9 @@ def development_images(recipe: Recipe, sources: Sources) -> list[Held]:
     phantoms = min(DEVELOPMENT_PHANTOMS, mix.phantom_radiographs)
     some = max(2, phantoms // 3)
     made = [phantom_radiograph(DEVELOPMENT_SEEDS + n, size) for n in range(phantoms)] if mix.share_phantom else []
-    made += [phantom_slice(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.share_slices else []
+    if mix.share_slices:
+        made += [phantom_slice(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.phantom_slices else []
+        made += [volume_slice(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.volume_slices else []
     made += [stranger_image(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.share_other else []
     chest = sources.chest[DEV] if mix.share_chest else ()
     limb = sources.limb[DEV] if mix.share_limb else ()
@@ -146,6 +159,8 @@ def fit_bundle(
         The bundle (its summary empty) and AP50 by share.
     """
     images = development_images(recipe, sources)
+    close = any(pool.scale is not None for pool in pools)
+    pools = whole(pools)
     scope = Scope(trained=trained_concepts(recipe, pools))
     trained_on = tuple(
         name
@@ -177,12 +192,54 @@ def fit_bundle(
         info,
         network,
         vocabulary,
-        scope.model_copy(update={"query_weight": weight}),
+        scope.model_copy(update={"query_weight": weight, "reads_crops": close}),
         fit_calibration(readings),
         fit_familiarity(train_vectors, vectors),
         {},
     )
+    if close:
+        seen = read_closely(Grounder(bundle), recipe, large_development_images(recipe, sources))
+        fitted = bundle.calibration.model_copy(update={"close": fit_close(seen)})
+        bundle = Bundle(**{**{name: getattr(bundle, name) for name in Bundle.__slots__}, "calibration": fitted})
     return bundle, tables
+
+
+def whole(pools: Sequence[Pool]) -> list[Pool]:
+    """The pools of images in the model frame; the others show the same films, or parts of such."""
+    return [pool for pool in pools if pool.scale is None]
+
+
+def large_development_images(recipe: Recipe, sources: Sources) -> list[Held]:
+    """Development films that have more to show than the model frame, at the size they are stored in."""
+    mix = recipe.mix
+    chest = sources.chest[DEV] if mix.share_chest else ()
+    limb = sources.limb[DEV] if mix.share_limb else ()
+    larger = [r for r in (*chest, *limb) if max(r.columns, r.rows) >= LARGER * recipe.model.image_size_px]
+    count = min(LARGE_DEVELOPMENT_PHANTOMS, mix.close_films)
+    return [*(large_film(DEVELOPMENT_SEEDS + n, CLOSE_PX) for n in range(count)), *held_large(larger)]
+
+
+def read_closely(grounder: Grounder, recipe: Recipe, images: Sequence[Held]) -> list[Reading]:
+    """Raw boxes of the crops that a first look at each image sends the closer look to."""
+    readings = []
+    for held in images:
+        domain, full_HW = DOMAINS[held.domain], torch.from_numpy(restore(held.pixels_HW))
+        rows, columns = full_HW.shape
+        letterbox = Letterbox.fit(columns, rows, recipe.model.image_size_px)
+        image = ModelImage(letterbox.apply(full_HW, fill=BLACK), letterbox, 0.0, full_HW)
+        questions = asked(recipe, grounder.vocabulary, grounder.scope, domain)
+        (first,) = grounder.read([image], questions, max_boxes=FIRST_LOOK_BOXES, min_score=FIRST_LOOK_SCORE)
+        for window in plan(first, image, Looking.CLOSER).windows:
+            raws, _ = grounder.raw(window.image(full_HW), questions)
+            for question, raw in zip(questions, raws, strict=True):
+                mine = torch.from_numpy(held.boxes_G4[[c == question.concept for c in held.concepts]])
+                boxes = [window.shifted((b[0], b[1], b[2], b[3])) for b in raw.boxes_N4.tolist()]
+                inside = [row for row, box in enumerate(boxes) if not window.cuts(box, columns, rows, BORDER_PX)]
+                found = torch.tensor([boxes[row] for row in inside], dtype=torch.float64).reshape(-1, 4)
+                hits = hits_of(found, mine, exhaustive=question.concept in held.exhaustive_for)
+                logits = tuple(float(raw.logits_N[row]) for row in inside)
+                readings.append(Reading(question.concept, domain, held.real, None, raw.presence_logit, logits, hits))
+    return readings
 
 
 def uncalibrated(info: ModelInfo, network: GroundingNetwork, vocabulary: Vocabulary, scope: Scope) -> Bundle:
@@ -200,7 +257,7 @@ def development_judge(
     recipe: Recipe, vocabulary: Vocabulary, images: Sequence[Held], pools: Sequence[Pool]
 ) -> Callable[[GroundingNetwork], float]:
     """Mean AP50 of the dense boxes on development images: what stages choose their best weights by."""
-    scope = Scope(trained=trained_concepts(recipe, pools))
+    scope = Scope(trained=trained_concepts(recipe, whole(pools)))
     info = ModelInfo(name=recipe.name, version=recipe.version, sha256="", trained_on=())
 
     def judge(network: GroundingNetwork) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from medground.data.pasted import pasted
 from medground.data.pools import (
     generated,
     hold_records,
+    large_film,
     phantom_radiograph,
     phantom_slice,
     stranger_image,
     unlabelled_film,
+    volume_slice,
 )
 from medground.data.sample import Held
 from medground.data.splits import DEV, TRAIN, VALID, folds, split_records
@@ -34,6 +36,7 @@ SALT, FOLDS = "medground-1", 5
 CACHE = Path("out") / "cache"
 TRAIN_SEEDS, DEVELOPMENT_SEEDS, HELD_OUT_SEEDS = 0, 2_000_000, 5_000_000
 DEVELOPMENT_PHANTOMS = 160
+CLOSE_PX, LARGER = 2048, 1.5  # long side of films that are looked at closely; they are so many times the model frame
 
 Parts = dict[str, tuple[ImageRecord, ...]]
 
@@ -155,7 +158,7 @@ def training_pools(recipe: Recipe, sources: Sources, cache: Path, *, workers: in
         phantoms = made(phantom_radiograph, mix.phantom_radiographs)
         pools.append(Pool("phantom", mix.share_phantom, tuple(phantoms), inverse_root_weights(phantoms)))
     if mix.share_slices:
-        slices = made(phantom_slice, mix.phantom_slices)
+        slices = made(phantom_slice, mix.phantom_slices) + made(volume_slice, mix.volume_slices)
         pools.append(Pool("slices", mix.share_slices, tuple(slices), inverse_root_weights(slices)))
     if mix.share_chest:
         chest = real(sources.chest[TRAIN])
@@ -172,9 +175,37 @@ def training_pools(recipe: Recipe, sources: Sources, cache: Path, *, workers: in
     if mix.share_other:
         other = made(stranger_image, mix.strangers) + list(hold_records(sources.blood[TRAIN], size))
         pools.append(Pool("other", mix.share_other, tuple(other), (1.0,) * len(other)))
+    pools += _close_pools(recipe, sources, cache, workers)
     for pool in pools:
         say(f"pool {pool.name}: {len(pool.items)} images, {sum(len(held.concepts) for held in pool.items)} boxes")
     return pools
+
+
+def _close_pools(recipe: Recipe, sources: Sources, cache: Path, workers: int) -> list[Pool]:
+    """Films kept larger than the model frame, for views at full resolution: phantoms, and real ones that are larger."""
+    mix, size = recipe.mix, recipe.model.image_size_px
+    if not mix.share_close:
+        return []
+    seeds = range(TRAIN_SEEDS, TRAIN_SEEDS + mix.close_films)
+    groups = {"phantom": generated(large_film, seeds, CLOSE_PX, cache, workers=workers, note=say)}
+    for name, share, records in (
+        ("chest", mix.share_chest, sources.chest[TRAIN]),
+        ("limb", mix.share_limb, sources.limb[TRAIN]),
+    ):
+        larger = [record for record in records if max(record.columns, record.rows) >= LARGER * size]
+        groups[name] = list(held_large(larger)) if share else []
+    filled = {name: items for name, items in groups.items() if items}
+    each = mix.share_close / max(len(filled), 1)
+    return [
+        Pool(f"close {name}", each, tuple(items), inverse_root_weights(items), mix.close_scale)
+        for name, items in filled.items()
+    ]
+
+
+def held_large(records: Sequence[ImageRecord]) -> Iterator[Held]:
+    """Images at the size they are stored in, or at `CLOSE_PX` if that is less."""
+    for record in records:
+        yield from hold_records([record], min(CLOSE_PX, max(record.columns, record.rows)))
 
 
 def fracture_weights(items: Sequence[Held], positive: float) -> tuple[float, ...]:

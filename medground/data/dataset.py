@@ -21,12 +21,22 @@ LIMB = DOMAINS.index(Domain.LIMB_RADIOGRAPH)
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Images drawn from together: `share` of every batch comes from here, each image as often as its weight says."""
+    """Images drawn from together: `share` of every batch comes from here, each image as often as its weight says.
+
+    Attributes:
+        name: of the pool.
+        share: of every batch.
+        items: the images.
+        weights: of each.
+        scale: of images kept larger than the model frame: smallest and largest magnification of views that look closely
+            at a part of one. None for images in the model frame, whose views stray as the stage says.
+    """
 
     name: str
     share: float
     items: tuple[Held, ...]
     weights: tuple[float, ...]
+    scale: tuple[float, float] | None = None
 
 
 def inverse_root_weights(items: Sequence[Held]) -> tuple[float, ...]:
@@ -71,11 +81,16 @@ class MixedDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng((self.seed, index))
         which = int(rng.choice(len(self.pools), p=self.shares))
-        count = 4 if rng.random() < self.augment.mosaic else 1
+        augment = _of_pool(self.augment, self.pools[which])
+        count = 4 if rng.random() < augment.mosaic else 1
         items = [
             self.pools[which].items[int(rng.choice(len(self.odds[which]), p=self.odds[which]))] for _ in range(count)
         ]
-        return augmented(items, self.concepts, self.augment, rng)
+        return augmented(items, self.concepts, augment, rng)
+
+
+def _of_pool(config: AugmentConfig, pool: Pool) -> AugmentConfig:
+    return config if pool.scale is None else config.model_copy(update={"scale": pool.scale, "mosaic": 0.0})
 
 
 def _check_boxes(pool: Pool) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medground.data.phantom.chest_ct import chest_ct_slice
+from medground.data.phantom.chest_ct import chest_ct, chest_ct_slice, nodule_ct
 from medground.data.phantom.chest_radiograph import RADIOGRAPH_FINDINGS, chest_radiograph
+from medground.data.phantom.ct_volume import PhantomVolume
+from medground.data.phantom.known import known_of
 from medground.data.sample import Held, quantise
 from medground.data.strangers import stranger
 from medground.dicom.grey import preset_window
@@ -27,6 +31,7 @@ OPACITIES = frozenset({"consolidation", "atelectasis", "mass"})
 OPACITY_NAMES = frozenset({"pneumonia", "infiltration"})
 PHANTOM_VERSION = 1  # part of the cache's names: raise it when a change of the phantom changes its pictures
 SHARD = 64
+VOLUME_SLICES, SLICES_OF_A_VOLUME, SHOWN_OF_A_VOLUME = 96, 8, 6  # made, held, and held of those that show something
 
 
 def hold(
@@ -117,6 +122,66 @@ def phantom_slice(seed: int, size_px: int) -> Held:
     )
 
 
+def volume_slice(seed: int, size_px: int) -> Held:
+    """A slice of a CT phantom with those below and above it; seeds that share a volume follow each other.
+
+    Three in four show a finding, as far as the volume has so many; slices on which one is only touched are left out.
+    """
+    volume = _volume(seed // SLICES_OF_A_VOLUME)
+    touched = {number for region in volume.regions3d for number in region.touched}
+    inner = [number for number in range(1, len(volume.hu) - 1) if number not in touched]
+    shown = [number for number in inner if any(number in region.boxes for region in volume.regions3d)]
+    rng = np.random.default_rng([seed // SLICES_OF_A_VOLUME, 71])
+    chosen = rng.permutation(shown)[:SHOWN_OF_A_VOLUME]
+    others = rng.permutation([number for number in inner if number not in shown])
+    number = int(np.concatenate([chosen, others])[seed % SLICES_OF_A_VOLUME])
+    regions = [
+        Region(
+            concept=region.concept,
+            box=region.boxes[number],
+            source="phantom",
+            side=region.side,
+            appearance=region.appearance,
+        )
+        for region in volume.regions3d
+        if number in region.boxes
+    ]
+    window = preset_window("lung")
+    frames = [
+        prepare(window.apply(volume.hu[at].astype(np.float64)).astype(np.float32), size_px).pixels_HW.numpy()
+        for at in (number - 1, number + 1)
+    ]
+    held = hold(
+        window.apply(volume.hu[number].astype(np.float64)).astype(np.float32),
+        regions,
+        exhaustive_for=CT_CONCEPTS,
+        domain=Domain.CHEST_CT,
+        real=False,
+        size_px=size_px,
+    )
+    return replace(held, beside_2HW=np.stack([quantise(frame) for frame in frames]))
+
+
+@lru_cache(maxsize=1)
+def _volume(number: int) -> PhantomVolume:
+    return nodule_ct(number) if number % 2 else chest_ct(number, slices=VOLUME_SLICES)
+
+
+def large_film(seed: int, size_px: int) -> Held:
+    """A chest radiograph phantom kept at `size_px`, more than the model frame; every second one shows small lesions."""
+    rng = np.random.default_rng([seed, 72])
+    small = ["nodule"] * int(rng.integers(0, 4)) + ["calcification"] * int(rng.integers(0, 4))
+    image = chest_radiograph(seed, size_px=size_px, findings=small if seed % 2 else None)
+    return hold(
+        image.pixels,
+        image.regions,
+        exhaustive_for=known_of(image.regions),
+        domain=Domain.CHEST_RADIOGRAPH,
+        real=False,
+        size_px=size_px,
+    )
+
+
 def stranger_image(seed: int, size_px: int) -> Held:
     """A picture that is no radiograph and shows nothing that is asked for."""
     return hold(
@@ -184,6 +249,7 @@ def _write_shard(make: Callable[[int, int], Held], seeds: range, size_px: int, p
     ]
     partial = path.with_suffix(".partial.npz")
     arrays: dict[str, Any] = {f"image{index}": held.pixels_HW for index, held in enumerate(items)}
+    arrays |= {f"beside{index}": held.beside_2HW for index, held in enumerate(items) if held.beside_2HW is not None}
     arrays["truth"] = np.frombuffer(json.dumps(truth).encode(), dtype=np.uint8)
     np.savez_compressed(partial, **arrays)
     partial.replace(path)
@@ -200,4 +266,5 @@ def _read_shard(path: Path) -> Iterator[Held]:
                 truth["domain"],
                 tuple(tuple(words) for words in truth["appearance"]),
                 False,
+                shard.get(f"beside{index}"),
             )

@@ -89,6 +89,11 @@ def fit_calibration(readings: Sequence[Reading]) -> Calibration:
     return Calibration(box=_curves(box), presence=_curves(presence))
 
 
+def fit_close(readings: Sequence[Reading]) -> dict[str, Curve]:
+    """Curves of boxes found on crops at full resolution; see `fit_calibration`."""
+    return fit_calibration(readings).box
+
+
 def _curves(rows: dict[str, list[tuple[tuple[float, ...], int, bool]]]) -> dict[str, Curve]:
     curves = {}
     for key, items in rows.items():

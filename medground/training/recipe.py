@@ -80,6 +80,10 @@ class DataMix(StrictConfig):
         pasted: copies of each real image with lesions of rare findings pasted in, beside the image itself.
         paste_below: findings on a smaller share of a set's images are pasted.
         positive: share of images with a box among those drawn from the limb pool.
+        volume_slices: slices of CT volumes, each with those beside it.
+        close_films: synthetic films kept at full resolution for views that look closely at a part.
+        share_close: of such views, in equal parts of synthetic and of each kind of real films that the recipe draws.
+        close_scale: magnification of such views.
     """
 
     phantom_radiographs: int = 0
@@ -92,6 +96,10 @@ class DataMix(StrictConfig):
     share_blood: float = 0.0
     share_unlabelled: float = 0.0
     share_other: float = 0.0
+    volume_slices: int = 0
+    close_films: int = 0
+    share_close: float = 0.0
+    close_scale: tuple[float, float] = (0.35, 1.0)
     pasted: int = 0
     paste_below: float = 0.1
     positive: float = 0.75

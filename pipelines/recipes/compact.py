@@ -37,15 +37,16 @@ EVERYTHING = ("backbone.", *HEADS, *QUERIES)
 SEED = 20261124
 
 
-def compact_model(concepts: tuple[str, ...], image_size_px: int = 512) -> ModelConfig:
-    """The compact model for some concepts."""
+def compact_model(concepts: tuple[str, ...], image_size_px: int = 512, *, beside: bool = False) -> ModelConfig:
+    """The compact model for some concepts; with `beside`, slices of a volume are read with their neighbours."""
     words = DescriberConfig(words=tuple(chain.from_iterable(APPEARANCE_WORDS.values())))
-    return ModelConfig(image_size_px=image_size_px, backbone=CompactConfig(describer=words), classes=concepts)
+    backbone = CompactConfig(describer=words, beside=beside)
+    return ModelConfig(image_size_px=image_size_px, backbone=backbone, classes=concepts)
 
 
 def tiny() -> Recipe:
     """Every part at a size that runs in a minute: for tests, not for use."""
-    model = compact_model(CONCEPTS, 128)
+    model = compact_model(CONCEPTS, 128, beside=True)
     narrow = model.backbone.model_copy(update={"channels": (16, 24, 32, 48), "blocks": (1, 1, 1, 1)})
     return Recipe(
         name="tiny",
@@ -57,6 +58,9 @@ def tiny() -> Recipe:
         mix=DataMix(
             phantom_radiographs=8,
             phantom_slices=4,
+            volume_slices=8,
+            close_films=2,
+            share_close=0.1,
             strangers=4,
             share_phantom=0.32,
             share_slices=0.05,

@@ -5,51 +5,53 @@ from __future__ import annotations
 from medground.data.augment import AugmentConfig
 from medground.training.recipe import DataMix, Recipe, Stage
 from pipelines.recipes.compact import CONCEPTS, HEADS, SEED, TEXT, VISION, compact_model
-from pipelines.recipes.stages import align, general, hard, joint, queries, restore
+from pipelines.recipes.stages import align, general, hard, joint, queries, restore, turned
 
-LABELLED = ("phantom", "slices", "chest", "limb", "other")
+LABELLED = ("phantom", "slices", "chest", "limb", "other", "close phantom", "close chest", "close limb")
 
 
 def shipped() -> Recipe:
-    """Hidden patches, everything at small size, the three stages (the last two twice), all open, queries and words."""
-    return Recipe(
-        name="shipped",
-        version="0.2.0",
-        seed=SEED,
-        batch=16,
-        concepts=CONCEPTS,
-        model=compact_model(CONCEPTS),
-        mix=DataMix(
-            phantom_radiographs=2560,
-            phantom_slices=448,
-            strangers=448,
-            share_phantom=0.32,
-            share_slices=0.05,
-            share_chest=0.31,
-            share_limb=0.25,
-            share_blood=0.0,
-            share_unlabelled=0.3,
-            share_other=0.07,
-            pasted=4,
+    """Hidden patches, everything at small size, the three stages, all open between them, queries and words."""
+    stages = (
+        restore(300, ("unlabelled", "chest", "limb")),
+        general(2600, LABELLED).model_copy(update={"focus": 0.3}),
+        align(100),
+        joint(1500),
+        Stage(
+            name="open",
+            steps=900,
+            trainable=(VISION, TEXT, *HEADS),
+            learning_rate=7e-4,
+            warmup_steps=40,
+            judge_every=225,
         ),
-        augment=AugmentConfig(size_px=384, scale=(0.65, 1.3), mosaic=0.2),
-        stages=(
-            restore(300, ("unlabelled", "chest", "limb")),
-            general(3000, LABELLED),
-            align(100).model_copy(update={"pools": LABELLED}),
-            joint(2000, ewc=0.5).model_copy(update={"pools": LABELLED}),
-            hard(200).model_copy(update={"pools": LABELLED}),
-            joint(1600, ewc=0.5).model_copy(update={"pools": LABELLED, "name": "joint again", "learning_rate": 7e-4}),
-            Stage(
-                name="open",
-                steps=800,
-                trainable=(VISION, TEXT, *HEADS),
-                pools=LABELLED,
-                learning_rate=6e-4,
-                warmup_steps=40,
-                judge_every=200,
+        hard(150),
+        queries(200, words=True),
+    )
+    return turned(
+        Recipe(
+            name="shipped",
+            version="0.3.0",
+            seed=SEED,
+            batch=16,
+            concepts=CONCEPTS,
+            model=compact_model(CONCEPTS, beside=True),
+            mix=DataMix(
+                phantom_radiographs=2560,
+                phantom_slices=224,
+                volume_slices=768,
+                strangers=448,
+                close_films=320,
+                share_phantom=0.26,
+                share_slices=0.07,
+                share_chest=0.25,
+                share_limb=0.24,
+                share_unlabelled=0.3,
+                share_other=0.05,
+                share_close=0.13,
+                pasted=4,
             ),
-            hard(150).model_copy(update={"pools": LABELLED, "name": "hard again"}),
-            queries(200, words=True).model_copy(update={"pools": LABELLED}),
-        ),
+            augment=AugmentConfig(size_px=384, scale=(0.65, 1.3), mosaic=0.2, focus=0.3),
+            stages=tuple(s if s.pools else s.model_copy(update={"pools": LABELLED}) for s in stages),
+        )
     )

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from medground.data.augment import AugmentConfig
-from medground.data.dataset import MixedDataset, Pool, inverse_root_weights
+from medground.data.dataset import MixedDataset, Pool, augmented, inverse_root_weights
 from medground.data.sample import Held
+from medground.training.batch import Batch
 
 CONCEPTS = ("nodule", "mass")
 
@@ -62,3 +65,38 @@ def test_a_mosaic_is_exhaustive_for_what_all_four_are_and_keeps_every_box_of_one
     for sample in samples:
         if len(sample.boxes_G4):
             assert sample.exhaustive_C.tolist() == [True, False]  # the labelled one is not exhaustive for masses
+
+
+def test_views_of_a_close_pool_have_its_magnification_and_are_no_mosaics():
+    large = Held(
+        np.full((800, 800), 100, np.uint8),
+        np.array([[300, 300, 360, 340]], np.float32),
+        ("nodule",),
+        frozenset(),
+        0,
+        ((),),
+        True,
+    )
+    config = AugmentConfig(size_px=128, scale=(0.1, 0.11), aspect=0.0, mosaic=1.0, focus=1.0)
+    samples = MixedDataset([Pool("close", 1.0, (large,), (1.0,), (0.5, 1.0))], CONCEPTS, config, seed=1, length=60)
+    widths = [float(box[2] - box[0]) for n in range(60) for box in samples[n].boxes_G4]
+    assert len(widths) == 60  # one box a view: no view is a mosaic, each holds the lesion
+    assert 29 <= min(widths) < 36
+    assert 52 < max(widths) <= 61
+
+
+def test_a_slice_brings_its_neighbours_and_a_film_stands_for_its_own():
+    below, above = np.full((64, 64), 50, np.uint8), np.full((64, 64), 200, np.uint8)
+    ct = replace(held(("nodule",), domain=1), beside_2HW=np.stack([below, above]))
+    plain = AugmentConfig(size_px=64, scale=(1.0, 1.0), aspect=0.0)
+    three = augmented([ct], CONCEPTS, plain, np.random.default_rng(0))
+    assert three.image_CHW.shape == (3, 64, 64)
+    means = [float(channel.mean()) for channel in three.image_CHW]
+    assert means[0] < means[1] < means[2]
+    film = augmented([held(("nodule",))], CONCEPTS, plain, np.random.default_rng(0))
+    batch = Batch.of([three, film])
+    assert batch.images_BCHW.shape == (2, 3, 64, 64)
+    assert torch.equal(batch.images_BCHW[1, 0], batch.images_BCHW[1, 2])
+    assert torch.equal(batch.own_B1HW[:, 0], batch.images_BCHW[:, 1])
+    alone = Batch.of([film])
+    assert torch.equal(alone.own_B1HW, alone.images_BCHW)

@@ -4,8 +4,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medground.data.phantom.chest_ct import chest_ct
 from medground.data.phantom.chest_radiograph import chest_radiograph
-from medground.data.pools import generated, hold_records, phantom_radiograph, phantom_slice, stranger_image
+from medground.data.pools import (
+    SHOWN_OF_A_VOLUME,
+    SLICES_OF_A_VOLUME,
+    VOLUME_SLICES,
+    generated,
+    hold_records,
+    large_film,
+    phantom_radiograph,
+    phantom_slice,
+    stranger_image,
+    volume_slice,
+)
 from medground.data.sample import quantise, restore
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.box import Box
@@ -62,3 +74,40 @@ def test_generated_images_come_back_from_the_cache_as_they_were(tmp_path):
             assert (held.concepts, held.appearance, held.exhaustive_for) == (
                 fresh.concepts, fresh.appearance, fresh.exhaustive_for,
             )  # fmt: skip
+
+
+def test_slices_of_a_volume_are_different_ones_and_carry_their_neighbours():
+    volume = chest_ct(2, slices=VOLUME_SLICES)
+    held = [volume_slice(2 * SLICES_OF_A_VOLUME + number, 256) for number in range(SLICES_OF_A_VOLUME)]
+    shown = {n for region in volume.regions3d for n in region.boxes}
+    assert sum(bool(one.concepts) for one in held) == min(SHOWN_OF_A_VOLUME, len(shown))
+    assert len({one.pixels_HW.tobytes() for one in held}) == SLICES_OF_A_VOLUME
+    for one in held:
+        assert one.beside_2HW is not None
+        assert one.beside_2HW.shape == (2, 256, 256)
+        boxes = {
+            (region.concept, region.boxes[n].xyxy_px) for region in volume.regions3d for n in shown & set(region.boxes)
+        }
+        assert {(c, tuple(b)) for c, b in zip(one.concepts, one.boxes_G4.tolist(), strict=True)} <= boxes
+        apart = [np.abs(one.pixels_HW.astype(int) - side.astype(int)).mean() for side in one.beside_2HW]
+        assert all(0 < difference < 25 for difference in apart)  # neighbours: alike, and not the same
+
+
+def test_a_large_film_is_kept_large_with_its_truth():
+    film = large_film(1, 704)
+    assert film.pixels_HW.shape == (704, 704)
+    assert set(film.concepts) <= {"nodule", "calcification"}
+    assert {"nodule", "calcification", "mass"} <= film.exhaustive_for
+    assert large_film(2, 704).concepts == phantom_radiograph(2, 128).concepts
+
+
+def test_neighbours_come_back_from_the_cache(tmp_path):
+    notes: list[str] = []
+    made = generated(volume_slice, range(2), 64, tmp_path, workers=1, note=notes.append)
+    for one, seed in zip(made, range(2), strict=True):
+        fresh = volume_slice(seed, 64)
+        assert one.beside_2HW is not None
+        assert fresh.beside_2HW is not None
+        assert np.array_equal(one.beside_2HW, fresh.beside_2HW)
+    (alone,) = generated(phantom_slice, range(1), 64, tmp_path, workers=1, note=notes.append)
+    assert alone.beside_2HW is None
