@@ -36,6 +36,7 @@ SALT, FOLDS = "medground-1", 5
 CACHE = Path("out") / "cache"
 TRAIN_SEEDS, DEVELOPMENT_SEEDS, HELD_OUT_SEEDS = 0, 2_000_000, 5_000_000
 DEVELOPMENT_PHANTOMS = 160
+LARGE_FOLDS = 3
 CLOSE_PX, LARGER = 2048, 1.5  # long side of films that are looked at closely; they are so many times the model frame
 
 Parts = dict[str, tuple[ImageRecord, ...]]
@@ -61,7 +62,14 @@ def default_data() -> Path:
     return Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def load_sources(data: Path, *, fold: int | None = None, only: Collection[str] = SETS, cache: Path = CACHE) -> Sources:
+def load_sources(
+    data: Path,
+    *,
+    fold: int | None = None,
+    large_fold: int | None = None,
+    only: Collection[str] = SETS,
+    cache: Path = CACHE,
+) -> Sources:
     """Imports and splits the real data sets found under `data`; a set that is absent is empty, and said.
 
     Near-duplicate films of FracAtlas are given one patient before the development part is hashed out of train, and
@@ -70,6 +78,8 @@ def load_sources(data: Path, *, fold: int | None = None, only: Collection[str] =
     Args:
         data: folder of the data sets.
         fold: chest films only: 0 to 4, the fifth of the patients that is `valid`; their own split if None.
+        large_fold: limb films only: 0 to 2, the third of the large films of all parts that is `valid`; what trains is
+            the rest of the published train part and the other large films.
         only: names of the data sets to load.
         cache: where lists of copies are kept.
 
@@ -77,7 +87,7 @@ def load_sources(data: Path, *, fold: int | None = None, only: Collection[str] =
         LeakError: if parts still share a patient, a file or a film.
     """
     chest, limb, blood = (
-        _split(name, data / name, fold if name == CHEST else None, cache) if name in only else nothing()
+        _split(name, data / name, {CHEST: fold, LIMB: large_fold}.get(name), cache) if name in only else nothing()
         for name in SETS
     )
     folder = data / CHEST / "unlabelled"
@@ -110,7 +120,7 @@ def _split(name: str, folder: Path, fold: int | None, cache: Path) -> Parts:
     if name == LIMB:  # no patients in the source: copies of one film within a published part stand together
         part_of = {record.record_id: record.part for record in records}
         records = with_duplicate_groups(records, [p for p in films if part_of[p[0]] == part_of[p[1]]])
-    parts = _parts(records, fold)
+    parts = _parts(records, fold) if name != LIMB or fold is None else _large_parts(records, fold)
     for measured in (VALID, DEV):
         parts = without_leaks(parts, check_leaks(parts, films=films), keep=measured)
     check_leaks(parts, films=films).raise_if_leaking()
@@ -126,6 +136,19 @@ def _parts(records: Sequence[ImageRecord], fold: int | None) -> Parts:
     rest, held_out = folds(records, FOLDS, SALT)[fold]
     parts = split_records(rest, salt=f"{SALT}/{fold}", fractions={TRAIN: 1.0})
     return {TRAIN: parts[TRAIN], DEV: parts[DEV], VALID: held_out}
+
+
+def _large_parts(records: Sequence[ImageRecord], fold: int) -> Parts:
+    held_out = large_folds(records)[fold]
+    patients = {record.patient_id for record in held_out}
+    usable = [r for r in records if r.patient_id not in patients and (r.part == TRAIN or _is_large(r))]
+    rest = [record.model_copy(update={"part": None}) for record in usable]
+    parts = split_records(rest, salt=f"{SALT}/large/{fold}", fractions={TRAIN: 1.0})
+    return {TRAIN: parts[TRAIN], DEV: parts[DEV], VALID: held_out}
+
+
+def _is_large(record: ImageRecord) -> bool:
+    return max(record.columns, record.rows) >= CLOSE_PX
 
 
 def training_pools(recipe: Recipe, sources: Sources, cache: Path, *, workers: int) -> list[Pool]:
@@ -206,6 +229,15 @@ def held_large(records: Sequence[ImageRecord]) -> Iterator[Held]:
     """Images at the size they are stored in, or at `CLOSE_PX` if that is less."""
     for record in records:
         yield from hold_records([record], min(CLOSE_PX, max(record.columns, record.rows)))
+
+
+def large_folds(records: Sequence[ImageRecord]) -> list[tuple[ImageRecord, ...]]:
+    """The large films among some, in `LARGE_FOLDS` folds by patient.
+
+    Raises:
+        UsageError: if there are too few.
+    """
+    return [held_out for _, held_out in folds([r for r in records if _is_large(r)], LARGE_FOLDS, f"{SALT}/large")]
 
 
 def fracture_weights(items: Sequence[Held], positive: float) -> tuple[float, ...]:

@@ -39,7 +39,7 @@ from medground.training.warm_start import take_weights
 from pipelines.allocator import keep_freed_memory
 from pipelines.fit import development_figures, development_images, development_judge, fit_bundle
 from pipelines.recipes import QWEN, RECIPES, recipe
-from pipelines.sources import BLOOD, CHEST, LIMB, Sources, default_data, load_sources, say, training_pools
+from pipelines.sources import BLOOD, CHEST, LARGE_FOLDS, LIMB, Sources, default_data, load_sources, say, training_pools
 
 HOME = Path(__file__).resolve().parents[1] / "mlruns"
 SINGLE = Processes.single()
@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
         "--start", type=Path, metavar="BUNDLE", help="start from this bundle's weights; what does not fit begins anew"
     )
     parse.add_argument("--fold", type=int, choices=range(5), help="chest films: hold this fifth of the patients out")
+    parse.add_argument(
+        "--large-fold", type=int, choices=range(LARGE_FOLDS), help="limb films: hold this third of the large ones out"
+    )
     parse.add_argument("--stage", type=int, metavar="N", help="stop where stage N ends (1 is the first)")
     parse.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda"], help="where to train (default: cpu)")
     parse.add_argument(
@@ -95,7 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     try:
         chosen = recipe(args.recipe, base=args.base, mode=args.mode)
-        label = chosen.name if args.fold is None else f"{chosen.name}-fold{args.fold}"
+        held_out = [f"-fold{args.fold}"] if args.fold is not None else []
+        held_out += [f"-large{args.large_fold}"] if args.large_fold is not None else []
+        label = "".join([chosen.name, *held_out])
         out: Path = args.out or Path("out") / "train" / label
         if not (args.resume or args.calibrate_only) and (out / "checkpoint.safetensors").exists():
             say(f"{out} holds an unfinished or finished run: give --resume to go on with it, or another --out")
@@ -128,7 +133,8 @@ def _run(args: argparse.Namespace, label: str, out: Path, processes: Processes) 
 def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, processes: Processes) -> int:
     vocabulary = load_vocabulary()
     started = time.monotonic()
-    sources = load_sources(args.data, fold=args.fold, only=sets_of(chosen), cache=out.parent / "cache")
+    folds = {"fold": args.fold, "large_fold": args.large_fold}
+    sources = load_sources(args.data, **folds, only=sets_of(chosen), cache=out.parent / "cache")
     pools = training_pools(chosen, sources, out.parent / "cache", workers=args.threads)
     torch.manual_seed(chosen.seed)
     network = new_network(chosen, vocabulary)

@@ -1,0 +1,43 @@
+"""The three ways of looking, measured on a few films with the shipped bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medground.inference.closer import Looking
+from pipelines.closer import SMALL, main, phantoms
+from pipelines.scenes import ENDING, load_scene
+
+
+def test_phantoms_are_files_with_their_truth_while_their_turn_lasts(tmp_path: Path) -> None:
+    seen = []
+    for path, record in phantoms(4, 256, tmp_path):
+        assert path.is_file()
+        assert (record.columns, record.rows) == (256, 256)
+        assert record.exhaustive_for == set(SMALL)
+        assert {region.concept for region in record.regions} <= set(SMALL)
+        seen.append((path, len(record.regions)))
+    assert not any(path.exists() for path, _ in seen)
+    assert len({count for _, count in seen}) > 1
+
+
+@pytest.mark.parametrize("size", [1024])
+def test_every_way_reads_the_same_films(tmp_path: Path, size: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--sizes", str(size), "--count", "3", "--out", str(tmp_path), "--threads", "1"]) == 0
+    text = capsys.readouterr().out
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| ")}
+    assert {"once", "closer", "all"} <= set(rows)
+    assert rows["all"].split("|")[2].strip() == "1.0"
+    assert rows["all"].split("|")[4].strip() == "100.0%"
+    assert rows["once"].split("|")[4].strip() == "0.0%"
+    scenes = [load_scene(path) for path in sorted(tmp_path.glob(f"*{ENDING}"))]
+    assert len(scenes) == len(Looking)
+    assert len({tuple((i.image_id, i.truths) for i in scene.images) for scene in scenes}) == 1
+    assert (tmp_path / "phantom.md").read_text(encoding="utf-8") == text.rstrip("\n") + "\n"
+
+
+def test_without_large_films_there_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--set", "fracatlas", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "no large limb film" in capsys.readouterr().err
