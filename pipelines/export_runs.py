@@ -35,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             summary = summarise(args.mlruns, EXPERIMENT, name)
             args.out.mkdir(parents=True, exist_ok=True)
             path = args.out / f"{name}{ENDING}"
-            path.write_text(summary.model_dump_json(indent=None) + "\n", encoding="utf-8")
+            partial = path.with_suffix(".partial")
+            partial.write_text(summary.model_dump_json(indent=None) + "\n", encoding="utf-8")
+            partial.replace(path)
             say(f"{path}: {len(summary.children)} children, {path.stat().st_size / 1024:.0f} KiB")
     except MedgroundError as error:
         say(f"error: {error}")

@@ -150,7 +150,7 @@ def report_of(scene: Scene, *, resamples: int = 1000, seed: int = 0) -> Evaluati
         scene.truth(),
         [box for concept in scene.training_boxes for box in scene.detections(concept)],
         [question for asked in scene.questions().values() for question in asked],
-        training_boxes=scene.training_boxes,
+        training_boxes=scene.rarity(),
         system=scene.system,
         data=scene.data,
         resamples=resamples,

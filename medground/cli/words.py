@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medground.inference.understand import order_words
-from medground.schema.result import Answer, Finding, Understood, Verdict
+from medground.schema.result import Answer, Finding, PlaceAsked, Understood, Verdict
 
 
 def whereabouts(finding: Finding) -> str:
@@ -26,7 +26,17 @@ def meaning(understood: Understood, verdict: Verdict) -> str:
         words = "nothing known" if verdict == Verdict.UNSUPPORTED else "any finding"
     order = [order_words(understood.relation, understood.rank, understood.count)] if understood.relation else []
     place = [part.value for part in (understood.side, understood.zone) if part is not None]
-    return ", ".join([" ".join([*order, *understood.attributes, words]), *place])
+    beyond = [f"not to be told from one image: {', '.join(understood.beyond_image)}"] if understood.beyond_image else []
+    if understood.places:
+        words = " and ".join(_placed(one) for one in understood.places)
+    return ", ".join([" ".join([*order, *understood.attributes, words]), *place, *beyond])
+
+
+def _placed(asked: PlaceAsked) -> str:
+    """A finding and where it is asked for, for example `nodule (left, upper zone)`."""
+    where = ", ".join(part.value for part in (asked.side, asked.zone) if part is not None)
+    name = asked.concept.replace("_", " ")
+    return f"{name} ({where})" if where else name
 
 
 def verdict_words(answer: Answer) -> str:

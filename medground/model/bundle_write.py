@@ -56,7 +56,8 @@ def _write(bundle: Bundle, partial: Path) -> None:
     for name in ("means_MC", "precisions_MCC", "distances_MR"):
         tensors[f"familiarity.{name}"] = getattr(bundle.familiarity, name).contiguous()
     if isinstance(network.backbone, CompactBackbone):
-        network.backbone.tokenizer.save(str(partial / "tokenizer.json"), pretty=False)
+        # Its own `save` tells of a full disk by a bare Exception.
+        (partial / "tokenizer.json").write_text(network.backbone.tokenizer.to_str(pretty=False), encoding="utf-8")
     config = _config(network, partial)
     save_file(tensors, partial / "weights.safetensors")
     for name, part in (

@@ -4,7 +4,7 @@ import pytest
 
 from medground.cli.words import meaning
 from medground.schema.anatomy import Side, Zone
-from medground.schema.result import Relation, Understood, Verdict
+from medground.schema.result import PlaceAsked, Relation, Understood, Verdict
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,22 @@ from medground.schema.result import Relation, Understood, Verdict
         ),
         (Understood(concepts=("mass",), relation=Relation.LARGEST, count=2), Verdict.FOUND, "two largest mass"),
         (Understood(concepts=("nodule",), negated=True), Verdict.FOUND, "anything but nodule"),
+        (
+            Understood(
+                concepts=("nodule", "pleural_effusion"),
+                places=(
+                    PlaceAsked(concept="nodule", side=Side.LEFT, zone=Zone.UPPER),
+                    PlaceAsked(concept="pleural_effusion", side=Side.RIGHT),
+                ),
+            ),
+            Verdict.FOUND,
+            "nodule (left, upper zone) and pleural effusion (right)",
+        ),
+        (
+            Understood(concepts=("nodule",), beyond_image=("newer",)),
+            Verdict.UNCERTAIN,
+            "nodule, not to be told from one image: newer",
+        ),
         (Understood(concepts=()), Verdict.FOUND, "any finding"),
         (Understood(concepts=()), Verdict.UNSUPPORTED, "nothing known"),
     ],

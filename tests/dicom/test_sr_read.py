@@ -204,7 +204,7 @@ _CHANGES: tuple[Callable[[Dataset, str], None], ...] = (
 def test_mutated_items_end_in_a_result_or_a_typed_error() -> None:
     base = _base()
     outcomes: Counter[str] = Counter()
-    for seed in range(100):
+    for seed in range(200):
         chance = random.Random(1000 + seed)
         dataset = loaded(base)
         item = chance.choice(items_of(dataset))
