@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import itertools
 import json
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -28,7 +29,7 @@ from medground.model.bundle_write import round_as_stored, save_bundle
 from medground.model.config import CompactConfig
 from medground.model.network import GroundingNetwork, channels_last, count_parameters
 from medground.model.tokenizer import train_tokenizer
-from medground.schema.errors import MedgroundError
+from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.record import ImageRecord
 from medground.schema.vocabulary import Vocabulary
 from medground.tracking.runs import DatasetVersion, RunLog, StagedLog, open_run
@@ -44,6 +45,7 @@ from pipelines.sources import BLOOD, CHEST, LARGE_FOLDS, LIMB, Sources, default_
 HOME = Path(__file__).resolve().parents[1] / "mlruns"
 SINGLE = Processes.single()
 START_NOTE = "started_from.txt"  # in the work folder: the bundle whose weights it began with
+LOCK = ".lock"
 RUN_NOTES = "mlflow_runs.json"  # in the work folder: ids of the run and its children
 
 
@@ -107,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         out.mkdir(parents=True, exist_ok=True)
         processes = Processes.start(device=args.device, precision=args.precision) if together(args) else SINGLE
-        with _run(args, label, out, processes) as run:
+        with alone(out) if processes.is_first else nullcontext(), _run(args, label, out, processes) as run:
             return _train(args, chosen, out, run, processes)
     except MedgroundError as error:
         say(f"error: {error}")
@@ -117,6 +119,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def together(args: argparse.Namespace) -> bool:
     """Whether torchrun started this process, or it is to compute on a GPU."""
     return "WORLD_SIZE" in os.environ or args.device != "cpu" or args.precision != "no"
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Holds a work folder for this training; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        UsageError: if another training works there.
+    """
+    with (out / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"another training works in {out}: wait for it, or give another --out") from error
+        yield
 
 
 @contextmanager

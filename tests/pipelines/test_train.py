@@ -8,7 +8,7 @@ import pytest
 
 from medground.model.bundle import read_bundle
 from medground.tracking.store import open_store
-from pipelines.train import main
+from pipelines.train import alone, main
 
 
 @pytest.mark.slow
@@ -40,3 +40,12 @@ def test_a_stage_that_does_not_exist_is_refused(tmp_path, capsys):
     common = ["--recipe", "tiny", "--data", str(tmp_path / "none"), "--out", str(tmp_path / "work")]
     assert main([*common, "--mlruns", str(tmp_path / "mlruns"), "--stage", "9"]) == 2
     assert "has stages 1 to 2" in capsys.readouterr().err
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path, capsys):
+    common = ["--recipe", "tiny", "--data", str(tmp_path / "none"), "--out", str(tmp_path), "--stage", "9"]
+    with alone(tmp_path):
+        assert main([*common, "--mlruns", str(tmp_path / "mlruns")]) == 2
+    assert "another training works in" in capsys.readouterr().err
+    main([*common, "--mlruns", str(tmp_path / "mlruns")])
+    assert "another training" not in capsys.readouterr().err
