@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from medground.data.phantom.chest_ct import chest_ct, chest_ct_slice, nodule_ct
@@ -227,7 +228,8 @@ def generated(
     stem = f"{make.__name__}-v{PHANTOM_VERSION}-{size_px}"
     paths = [cache / f"{stem}-{shard.start}-{shard.stop}.npz" for shard in shards]
     missing = [(shard, path) for shard, path in zip(shards, paths, strict=True) if not path.exists()]
-    with ProcessPoolExecutor(workers) as pool:
+    # One thread each: they are as many as there are cores, and threads of before a fork are not there after it.
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         jobs = [pool.submit(_write_shard, make, shard, size_px, path) for shard, path in missing]
         for done, job in enumerate(jobs, 1):
             job.result()
