@@ -7,7 +7,7 @@ frame here, in a MONAI `Compose` over a MONAI `ImageReader`, so that what is ser
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,17 @@ class ModelImage:
         if self.beside is None:
             return self.pixels_HW[None]
         return torch.stack([self.beside[0], self.pixels_HW, self.beside[1]])
+
+
+def mirrored(image: ModelImage) -> ModelImage:
+    """The image with left and right exchanged; the padding stays at the right."""
+    inner = image.letterbox.inner_columns
+
+    def flip(pixels_HW: Tensor) -> Tensor:
+        return torch.cat([pixels_HW[:, :inner].flip(1), pixels_HW[:, inner:]], 1)
+
+    beside = (flip(image.beside[0]), flip(image.beside[1])) if image.beside else None
+    return replace(image, pixels_HW=flip(image.pixels_HW), full_HW=None, beside=beside)
 
 
 def stacked(images: Sequence[Tensor]) -> Tensor:

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from medground.imaging.boxes import clip, nms
-from medground.imaging.preprocess import ModelImage, stacked
+from medground.imaging.boxes import clip, fuse, nms
+from medground.imaging.preprocess import ModelImage, mirrored, stacked
 from medground.model.backbones.interface import Pyramid
 from medground.model.bundle import Bundle, read_bundle
 from medground.model.decoder import Refined
@@ -62,13 +62,17 @@ class Grounder:
     Args:
         bundle: a bundle that was read and checked.
         query_weight: share of the query decoder in the score, 0 (dense proposals alone) to 1; the bundle's own if None.
+        mirror: read each image mirrored too; the bundle's own choice if None.
         device: where the network runs; readings are always on the CPU.
     """
 
-    def __init__(self, bundle: Bundle, *, query_weight: float | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self, bundle: Bundle, *, query_weight: float | None = None, mirror: bool | None = None, device: str = "cpu"
+    ) -> None:
         self.bundle = bundle
         self.device = torch.device(device)
         bundle.network.to(self.device)
+        self.mirror = bundle.scope.mirror if mirror is None else mirror
         chosen = bundle.scope.query_weight if query_weight is None else query_weight
         self.query_weight = 1.0 if bundle.network.config.decoder.learned else chosen  # then there are no proposals
 
@@ -164,8 +168,7 @@ class Grounder:
         min_score: float,
     ) -> list[ImageReading]:
         """Readings of images of one size."""
-        pyramid, text_PD, dense = self._look(images, phrases)
-        raws = self._raw(images, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
+        pyramid, raws = self._raws(images, phrases, max_boxes)
         readings = []
         for row, own in enumerate(raws):
             domain, probability, familiarity = self._kind(pyramid, row)
@@ -199,9 +202,24 @@ class Grounder:
     ) -> tuple[list[RawReading], Tensor]:
         """Uncalibrated readings and the image vector: what calibration and familiarity are fitted on."""
         with self._on_device():
-            pyramid, text_PD, dense = self._look([image], phrases)
-            raws = self._raw([image], phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
+            pyramid, raws = self._raws([image], phrases, max_boxes)
             return raws[0], pyramid.image_BC[0].cpu()
+
+    def _raws(
+        self, images: Sequence[ModelImage], phrases: Sequence[Phrase], max_boxes: int
+    ) -> tuple[Pyramid, list[list[RawReading]]]:
+        """The pyramid of images of one size as they are, and their readings, with those of their mirror images."""
+        pyramid, text_PD, dense = self._look(images, phrases)
+        raws = self._raw(images, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
+        if not self.mirror or not phrases:
+            return pyramid, raws
+        turned = [mirrored(image) for image in images]
+        others = self._raw(turned, phrases, *self._look(turned, phrases), max_boxes=max_boxes)
+        together = [
+            [_together(image, a, b, max_boxes) for a, b in zip(own, other, strict=True)]
+            for image, own, other in zip(images, raws, others, strict=True)
+        ]
+        return pyramid, together
 
     def _look(self, images: Sequence[ModelImage], phrases: Sequence[Phrase]) -> tuple[Pyramid, Tensor, Dense]:
         network = self.bundle.network
@@ -315,6 +333,20 @@ class Grounder:
             [next(features) if is_able else None for _ in range(len(boxes_N4))]
             for boxes_N4, is_able in zip(frame_boxes, able, strict=True)
         ]
+
+
+def _together(image: ModelImage, own: RawReading, other: RawReading, max_boxes: int) -> RawReading:
+    """A reading and that of the mirror image, whose boxes are mirrored back."""
+    back_N4 = other.frame_boxes_N4[:, [2, 1, 0, 3]].clone()
+    back_N4[:, [0, 2]] = image.letterbox.inner_columns - back_N4[:, [0, 2]]
+    boxes_N4 = torch.cat([own.frame_boxes_N4, back_N4])
+    scores_N = torch.cat([own.logits_N, other.logits_N]).sigmoid()
+    frame_N4, fused_N = fuse(boxes_N4, scores_N, 2, FINAL_NMS_IOU, max_boxes)
+    stored = torch.from_numpy(image.letterbox.to_stored(frame_N4.double().numpy()))
+    presence = (own.presence_logit + other.presence_logit) / 2
+    return RawReading(
+        clip(stored, image.letterbox.columns, image.letterbox.rows), fused_N.logit(eps=1e-6), frame_N4, presence
+    )
 
 
 def _alike(images: Sequence[ModelImage]) -> Iterator[list[int]]:

@@ -45,6 +45,8 @@ class Scope(StrictConfig):
         min_side_px: smallest side of an image that is answered.
         max_colourfulness: more colourful pictures are not radiographs.
         query_weight: share of the query decoder in scores and boxes, chosen on the development part; 0 leaves it out.
+        mirror: whether each image is read a second time, mirrored, and both readings are taken together: chosen on the
+            development part, for twice the time.
         reads_crops: whether it was trained, and calibrated, on parts of images at full resolution too.
     """
 
@@ -57,6 +59,7 @@ class Scope(StrictConfig):
     min_side_px: int = Field(default=128, ge=1)
     max_colourfulness: float = Field(default=0.08, ge=0, le=1)
     query_weight: float = Field(default=0.5, ge=0, le=1)
+    mirror: bool = False
     reads_crops: bool = False
 
     def find(self, concept: str, domain: Domain) -> TrainedConcept | None:

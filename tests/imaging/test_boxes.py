@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from monai.data.box_utils import non_max_suppression
 
-from medground.imaging.boxes import clip, nms
+from medground.imaging.boxes import clip, fuse, nms
 
 
 def test_nms_keeps_what_monai_keeps():
@@ -23,3 +24,45 @@ def test_nms_stops_at_the_limit_and_takes_nothing_from_nothing():
 
 def test_clip():
     assert clip(torch.tensor([[-3.0, 2, 50, 90]]), 40, 30).tolist() == [[0, 2, 40, 30]]
+
+
+def slow_fuse(boxes: list[list[float]], scores: list[float], views: int, iou: float) -> list[tuple[float, list[float]]]:
+    """Boxes one by one, best first, each with those that are left and overlap it."""
+
+    def overlap(a: list[float], b: list[float]) -> float:
+        width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+        inside = max(width, 0.0) * max(height, 0.0)
+        return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
+
+    left = sorted(range(len(boxes)), key=lambda row: -scores[row])
+    out = []
+    while left:
+        mine = [row for row in left if row == left[0] or overlap(boxes[row], boxes[left[0]]) > iou]
+        left = [row for row in left if row not in mine]
+        weight = sum(scores[row] for row in mine)
+        box = [sum(boxes[row][side] * scores[row] for row in mine) / weight for side in range(4)]
+        out.append((sum(scores[row] for row in mine[:views]) / views, box))
+    return sorted(out, key=lambda pair: -pair[0])
+
+
+def test_fused_boxes_are_those_of_the_slow_formula():
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        corner = torch.rand(40, 2, generator=generator) * 60
+        boxes = torch.cat([corner, corner + 5 + torch.rand(40, 2, generator=generator) * 40], 1).double()
+        scores = torch.rand(40, generator=generator).double()
+        found, score = fuse(boxes, scores, 2, 0.5, 40)
+        expected = slow_fuse(boxes.tolist(), scores.tolist(), 2, 0.5)
+        assert len(found) == len(expected)
+        assert torch.allclose(score, torch.tensor([s for s, _ in expected], dtype=torch.float64))
+        assert torch.allclose(found, torch.tensor([b for _, b in expected], dtype=torch.float64))
+        assert torch.equal(fuse(boxes, scores, 2, 0.5, 3)[1], score[:3])
+
+
+def test_a_box_of_one_view_alone_is_doubted_and_nothing_stays_nothing():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 12], [50, 50, 60, 60]])
+    found, score = fuse(boxes, torch.tensor([0.8, 0.6, 0.9]), 2, 0.5, 10)
+    assert score.tolist() == pytest.approx([0.7, 0.45])
+    assert found[0].tolist() == pytest.approx([0, 0, 10, (0.8 * 10 + 0.6 * 12) / 1.4])
+    none, nothing = fuse(torch.zeros(0, 4), torch.zeros(0), 2, 0.5, 10)
+    assert (none.shape, nothing.shape) == ((0, 4), (0,))

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from medground.imaging.preprocess import prepare
+from medground.imaging.preprocess import mirrored, prepare
+from medground.model.calibration import Curve
 from medground.model.grounder import DESCRIBED_AT_ONCE, LEAST_CERTAIN_WORD, Grounder
 from medground.model.reading import Phrase
+from medground.schema.anatomy import DOMAINS
 
 NODULE, MASS = Phrase("nodule", "nodule"), Phrase("mass", "mass")
 
@@ -213,3 +215,55 @@ def test_odd_sizes_have_an_answer(bundle, shape):
     for candidate in reading.phrases[0].candidates:
         assert candidate.box_xyxy_px[2] <= shape[1]
         assert candidate.box_xyxy_px[3] <= shape[0]
+
+
+def test_read_with_its_mirror_image_a_film_and_its_mirror_image_say_the_same(bundle, image):
+    """What is read of the mirrored film is the mirrored reading, which without is not so."""
+    other = mirrored(image)
+    columns = image.letterbox.columns
+
+    def back(box):
+        return (columns - box[2], box[1], columns - box[0], box[3])
+
+    def told(grounder, film, *, turn):
+        heard = read(grounder, film, [NODULE, MASS], max_boxes=20).phrases
+        boxes = [[back(c.box_xyxy_px) if turn else c.box_xyxy_px for c in one.candidates] for one in heard]
+        return boxes, [[c.score for c in one.candidates] for one in heard], [one.presence for one in heard]
+
+    both = Grounder(bundle, mirror=True, query_weight=0.0)
+    one, two = told(both, image, turn=False), told(both, other, turn=True)
+    for phrase in range(2):
+        assert np.allclose(one[1][phrase], two[1][phrase], atol=1e-5)
+        assert np.allclose(sorted(one[0][phrase]), sorted(two[0][phrase]), atol=0.05)
+        assert one[2][phrase] == pytest.approx(two[2][phrase], abs=1e-5)
+    single = Grounder(bundle, query_weight=0.0)
+    assert not np.allclose(told(single, image, turn=False)[2], told(single, other, turn=True)[2], atol=1e-5)
+    assert not Grounder(bundle).mirror
+
+
+def test_images_of_one_size_are_read_together_as_they_are_read_alone(bundle, image):
+    films = [image, prepare(np.random.default_rng(2).random((140, 180), dtype=np.float32), 128)]
+    films.append(prepare(np.random.default_rng(3).random((180, 140), dtype=np.float32), 128))
+    grounder = Grounder(bundle)
+    together = grounder.read(films, [NODULE, MASS], max_boxes=30, min_score=0.0)
+    for film, reading in zip(films, together, strict=True):
+        alone = read(grounder, film, [NODULE, MASS])
+        assert (reading.domain, len(reading.phrases)) == (alone.domain, len(alone.phrases))
+        for one, two in zip(reading.phrases, alone.phrases, strict=True):
+            assert np.allclose([c.score for c in one.candidates], [c.score for c in two.candidates], atol=1e-5)
+            boxes = [[c.box_xyxy_px for c in heard.candidates] for heard in (one, two)]
+            assert np.allclose(boxes[0], boxes[1], atol=0.01)
+
+
+def test_crops_have_the_kind_of_their_image_and_a_calibration_of_their_own(bundle, image):
+    steep = Curve(weights=(2.0,), offset=-1.0, positives=1, negatives=1)
+    own = replace(bundle, calibration=bundle.calibration.model_copy(update={"close": {"": steep}}))
+    plain = read(Grounder(own), image, [NODULE])
+    other = next(domain for domain in DOMAINS if domain != plain.domain)
+    (crop,) = Grounder(own).read([image], [NODULE], max_boxes=30, min_score=0.0, known=[other])
+    assert crop.domain == other
+    for one, two in zip(plain.phrases[0].candidates, crop.phrases[0].candidates, strict=True):
+        logit = np.log(one.score / (1 - one.score))
+        assert two.score == pytest.approx(1 / (1 + np.exp(1 - 2 * logit)), abs=1e-6)
+    (unfitted,) = Grounder(bundle).read([image], [NODULE], max_boxes=30, min_score=0.0, known=[other])
+    assert unfitted.phrases[0].candidates == plain.phrases[0].candidates
