@@ -20,6 +20,7 @@ JOBS = {
     "dicom-references": "compare every development DICOM file with pydicom, SimpleITK, DCMTK and GDCM",
     "sr-judges": "write random results as reports and ask every judge about them",
     "closer": "time and score three ways of looking at large films: once, closer, everywhere",
+    "volumes": "ask phantom CTs for nodules: sensitivity, extents in mm, time and memory",
     "crowded": "merge and describe the boxes of crowded films in three ways: time, doubles, lesions swallowed",
     "compare": "one page of several runs on the same images, rare findings first",
     "export-runs": "write runs of MLflow as small files that are committed",

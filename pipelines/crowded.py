@@ -1,9 +1,9 @@
-"""`python -m pipelines crowded`: is it better to merge first and describe what stands, or to describe all and then merge?
+"""`python -m pipelines crowded`: merge first and describe what stands, or describe all and then merge?
 
 Phantom films crowded with lesions are read once. Then the same boxes go three ways: merged by box and meaning, and the
 best described (ours); all described, boxes of one name thinned by overlap; all described, boxes thinned by overlap
-whatever their name. Of each: the time of describing and merging, boxes of one lesion left beside each other, and lesions that
-had a box of their own and were swallowed by a neighbour. Both are counted against what is really on the film.
+whatever their name. Of each: the time of describing and merging, boxes of one lesion left beside each other, and
+lesions that had a box of their own and were swallowed by a neighbour, counted against what is really on the film.
 """
 
 from __future__ import annotations
