@@ -33,6 +33,7 @@ from medground.model.reading import Phrase
 from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.record import ImageRecord
 from pipelines.compare import compare
+from pipelines.fit import LIMB_NAME
 from pipelines.scenes import ENDING, Scene, SceneImage, save_scene
 from pipelines.sources import LIMB, default_data, load_sources, say
 
@@ -165,6 +166,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     try:
         grounder = load_grounder(args.bundle, "cpu")
+        held_out = grounder.bundle.summary.get("held_out", {}).get("large_fold")
+        if args.name == LIMB and held_out != args.fold and LIMB_NAME in grounder.info.trained_on:
+            raise UsageError(
+                f"{grounder.info.name} learned from films of this fold: train one with --large-fold {args.fold}, and "
+                "give it with --bundle"
+            )
         args.out.mkdir(parents=True, exist_ok=True)
         parts = []
         with tempfile.TemporaryDirectory() as folder:

@@ -40,6 +40,7 @@ from medground.training.recipe import Recipe
 from pipelines.prototypes import choose_share, fit_prototypes
 from pipelines.sources import CLOSE_PX, DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, LARGER, Sources, held_large, say
 
+CHEST_NAME, LIMB_NAME = "NIH ChestX-ray14 / ChestX-Det", "FracAtlas"
 QUERY_WEIGHTS = (0.0, 0.3)
 MIRROR_GAIN = 0.005  # of mean AP50: less is not worth reading each image twice
 LARGE_DEVELOPMENT_PHANTOMS = 48
@@ -60,10 +61,13 @@ class _Choice:
 def framed(held: Held) -> ModelImage:
     """A held image as the model's input; its own frame stands for the stored one."""
     rows, columns = held.pixels_HW.shape
-    box = Letterbox(columns, rows, columns, rows, columns, rows)
-    beside_2HW = None if held.beside_2HW is None else torch.from_numpy(restore(held.beside_2HW))
-    beside = None if beside_2HW is None else (beside_2HW[0], beside_2HW[1])
-    return ModelImage(torch.from_numpy(restore(held.pixels_HW)), box, 0.0, beside=beside)
+    box = Letterbox.fit(columns, rows, max(columns, rows))
+
+    def padded(pixels_HW: NDArray[np.uint8]) -> torch.Tensor:
+        return box.apply(torch.from_numpy(restore(pixels_HW)), fill=BLACK)
+
+    beside = None if held.beside_2HW is None else (padded(held.beside_2HW[0]), padded(held.beside_2HW[1]))
+    return ModelImage(padded(held.pixels_HW), box, 0.0, beside=beside)
 
 
 def development_images(recipe: Recipe, sources: Sources) -> list[Held]:
@@ -179,8 +183,8 @@ def fit_bundle(
         name
         for name, parts in (
             ("phantom", True),
-            ("NIH ChestX-ray14 / ChestX-Det", sources.chest["train"]),
-            ("FracAtlas", sources.limb["train"]),
+            (CHEST_NAME, sources.chest["train"]),
+            (LIMB_NAME, sources.limb["train"]),
         )
         if parts
     )
@@ -208,7 +212,7 @@ def fit_bundle(
         info,
         network,
         vocabulary,
-        scope.model_copy(update={"query_weight": best.query_weight, "mirror": best.mirror, "reads_crops": close}),
+        scope.model_copy(update={"query_weight": best.query_weight, "mirror": best.mirror}),
         fit_calibration(best.readings),
         fit_familiarity(train_vectors, best.vectors),
         {},
@@ -216,7 +220,10 @@ def fit_bundle(
     if close:
         seen = read_closely(Grounder(bundle), recipe, large_development_images(recipe, sources))
         fitted = bundle.calibration.model_copy(update={"close": fit_close(seen)})
-        bundle = Bundle(**{**{name: getattr(bundle, name) for name in Bundle.__slots__}, "calibration": fitted})
+        able = tuple(domain for domain in DOMAINS if domain.value in fitted.close)  # enough was seen to fit a curve by
+        parts = {name: getattr(bundle, name) for name in Bundle.__slots__}
+        parts |= {"calibration": fitted, "scope": bundle.scope.model_copy(update={"reads_crops": able})}
+        bundle = Bundle(**parts)
     return bundle, tables
 
 
@@ -250,7 +257,9 @@ def read_closely(grounder: Grounder, recipe: Recipe, images: Sequence[Held]) -> 
             for question, raw in zip(questions, raws, strict=True):
                 mine = torch.from_numpy(held.boxes_G4[[c == question.concept for c in held.concepts]])
                 boxes = [window.shifted((b[0], b[1], b[2], b[3])) for b in raw.boxes_N4.tolist()]
-                inside = [row for row, box in enumerate(boxes) if not window.cuts(box, columns, rows, BORDER_PX)]
+                inside = [
+                    row for row, box in enumerate(boxes) if not window.cuts(box, columns, rows, BORDER_PX / window.zoom)
+                ]
                 found = torch.tensor([boxes[row] for row in inside], dtype=torch.float64).reshape(-1, 4)
                 hits = hits_of(found, mine, exhaustive=question.concept in held.exhaustive_for)
                 logits = tuple(float(raw.logits_N[row]) for row in inside)

@@ -38,7 +38,7 @@ from medground.training.recipe import Recipe
 from medground.training.trainer import Surroundings, Trainer, recipe_digest
 from medground.training.warm_start import take_weights
 from pipelines.allocator import keep_freed_memory
-from pipelines.fit import development_figures, development_images, development_judge, fit_bundle
+from pipelines.fit import CHEST_NAME, LIMB_NAME, development_figures, development_images, development_judge, fit_bundle
 from pipelines.recipes import QWEN, RECIPES, recipe
 from pipelines.sources import BLOOD, CHEST, LARGE_FOLDS, LIMB, Sources, default_data, load_sources, say, training_pools
 
@@ -182,6 +182,7 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
         "recipe": chosen.model_dump(mode="json"),
         "recipe_sha256": recipe_digest(chosen),
         "started_from": started_from,
+        "held_out": folds,
         "pools": pool_counts(pools),
         "parts": {
             name: {part: len(own) for part, own in parts.items()}
@@ -204,12 +205,17 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
 def _start(args: argparse.Namespace, network: GroundingNetwork, out: Path) -> str:
     """Takes the weights of `--start`; says which bundle a training began with, also when it goes on after a kill."""
     note = out / START_NOTE
-    if args.resume or args.calibrate_only:
+    if (out / "checkpoint.safetensors").is_file() and (args.resume or args.calibrate_only):
         return note.read_text(encoding="utf-8") if note.is_file() else ""
     note.unlink(missing_ok=True)
     if not args.start:
         return ""
     bundle = read_bundle(args.start)
+    for fold, data in ((args.fold, CHEST_NAME), (args.large_fold, LIMB_NAME)):
+        if fold is not None and data in bundle.info.trained_on:
+            raise UsageError(
+                f"{bundle.info.name} was trained on {data}, and films of the fold may be among what it saw"
+            )
     taken = take_weights(network, bundle)
     name = f"{bundle.info.name} {bundle.info.version} ({bundle.info.sha256[:12]})"
     say(f"{taken.tensors} of {taken.of} tensors start as in {name}")

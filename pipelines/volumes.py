@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ from medground.data.phantom.dicom_study import write_ct_study
 from medground.inference.gather import gather
 from medground.inference.ground import Request, ground
 from medground.inference.reader import Reader
-from medground.model.grounder import load_grounder
+from medground.model.bundle import read_bundle
+from medground.model.grounder import Grounder
 from medground.schema.errors import MedgroundError
 from pipelines.sources import say
 
@@ -87,18 +89,30 @@ def matched(box: BoxMm, score: float, truths: Sequence[BoxMm]) -> Found:
     return Found(score, nearest, float(np.abs(ends_T6[nearest] - box_6).mean()))
 
 
+def make(seed: int, slices: int, study: Path) -> list[BoxMm]:
+    """Writes a CT; returns where its nodules lie."""
+    volume = nodule_ct(seed, slices=slices)
+    write_ct_study(volume, study)
+    return [box_mm(region, volume) for region in volume.regions3d]
+
+
+def open_reader(bundle: Path | None) -> Grounder:
+    """The bundle, but for its threshold: a CT on which nothing is found says all the same where it might be."""
+    read = read_bundle(bundle)
+    return Grounder(replace(read, scope=read.scope.model_copy(update={"not_found_threshold": 0.0})))
+
+
 def scan(seed: int, slices: int, reader: Reader, folder: Path) -> Scan:
     """Makes a CT, asks for its nodules, and scores what is found."""
-    volume = nodule_ct(seed, slices=slices)
     study = folder / str(seed)
-    write_ct_study(volume, study)
+    with ProcessPoolExecutor(1) as maker:  # whose memory is not that of the reader
+        truths = maker.submit(make, seed, slices, study).result()
     start = time.perf_counter()
     request = Request((QUESTIONS[seed % 2],), min_score=LEAST_SCORE, top_k=0)
     (answered,) = ground(gather([study]), request, reader).result.studies
     seconds = time.perf_counter() - start
     for path in study.iterdir():
         path.unlink()
-    truths = [box_mm(region, volume) for region in volume.regions3d]
     findings = [finding for finding in answered.answers[0].findings if finding.extent]
     found = [matched(finding.extent.box_lps_mm, finding.score, truths) for finding in findings if finding.extent]
     return Scan(seed, slices, len(truths), tuple(found), seconds)
@@ -213,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
-        reader = load_grounder(args.bundle, "cpu")
+        reader = open_reader(args.bundle)
         scans = []
         with tempfile.TemporaryDirectory() as folder:
             for number in range(args.count):

@@ -120,7 +120,7 @@ def _part(
     first = max(0, int(np.floor(start / factor)) - spare)
     last = min(length, int(np.ceil((start + side) / factor)) + spare)
     resampled = max(1, round((last - first) * factor))
-    return first, last, resampled, round(start - first * resampled / (last - first))
+    return first, last, resampled, round((start / factor - first) * resampled / (last - first))
 
 
 def _start(length: int, side: int, held: tuple[float, float] | None, rng: np.random.Generator) -> int:

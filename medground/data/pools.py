@@ -59,8 +59,9 @@ def hold(
     """
     image = prepare(pixels, size_px)
     boxes = np.array([region.box.xyxy_px for region in regions], dtype=np.float64).reshape(-1, 4)
+    inner_HW = image.pixels_HW[: image.letterbox.inner_rows, : image.letterbox.inner_columns]
     return Held(
-        quantise(image.pixels_HW.numpy()),
+        quantise(inner_HW.numpy()),
         image.letterbox.to_frame(boxes).astype(np.float32),
         tuple(region.concept for region in regions),
         frozenset(exhaustive_for),

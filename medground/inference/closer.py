@@ -27,8 +27,9 @@ LARGEST_PX = 72.0  # long side in a closer look up to which a finding is looked 
 LEAST_GAIN = 1.5  # a closer look has to show it so many times larger than the first one
 LEFT_OUT = 0.1  # findings, counted by their probability, that may stay without a closer look
 MOST_SHARE = 0.5  # of an image; where more of it is to be looked at, all of it is
-TILE_PX, OVERLAP_PX = 1024, 192
-BORDER_PX = 2.0
+TILE_PX, OVERLAP_PX = 1024, 320  # more than the longest finding that is looked at closely
+BORDER_PX = 2.0  # of a closer look: what reaches so near its edge may be cut by it
+AT_ONCE = 16  # windows cut out and read together, so that memory is bounded
 FIRST_LOOK_SCORE, FIRST_LOOK_BOXES = (
     0.005,
     100,
@@ -145,21 +146,43 @@ def look_closer(
     Raises:
         UsageError: if an image that has more to show came without its stored size.
     """
-    plans = [plan(reading, image, looking) for image, reading in zip(images, readings, strict=True)]
-    if not phrases:
-        plans = [Plan(()) for _ in plans]
-    crops: list[ModelImage] = []
-    for image, own in zip(images, plans, strict=True):
-        if own.windows and image.full_HW is None:
-            raise UsageError("an image is to be looked at closely and its stored pixels were not kept")
-        crops += [window.image(image.full_HW) for window in own.windows if image.full_HW is not None]
-    known = [reading.domain for reading, own in zip(readings, plans, strict=True) for _ in own.windows]
-    least = min(floor, FIRST_LOOK_SCORE)
-    read = iter(reader.read(crops, phrases, max_boxes=max_boxes, min_score=least, known=known) if crops else ())
+    able = reader.scope.reads_crops  # if it says of none, whoever asks for closer looks knows what he asks for
+    plans = [
+        plan(reading, image, looking) if phrases and (not able or reading.domain in able) else Plan(())
+        for image, reading in zip(images, readings, strict=True)
+    ]
+    places = [
+        (image, reading.domain, w)
+        for image, reading, own in zip(images, readings, plans, strict=True)
+        for w in own.windows
+    ]
+    read: list[ImageReading] = []
+    for start in range(0, len(places), AT_ONCE):
+        some = places[start : start + AT_ONCE]
+        crops = [_crop(image, window) for image, _, window in some]
+        limits = {"max_boxes": max(max_boxes, FIRST_LOOK_BOXES), "min_score": min(floor, FIRST_LOOK_SCORE)}
+        known = [domain for _, domain, _ in some]
+        read += [_lean(one, floor) for one in reader.read(crops, phrases, known=known, **limits)]  # type: ignore[arg-type]
+    looks = iter(read)
     return [
-        _merged(image, reading, own, [next(read) for _ in own.windows], max_boxes, floor)
+        _merged(image, reading, own, [next(looks) for _ in own.windows], max_boxes, floor)
         for image, reading, own in zip(images, readings, plans, strict=True)
     ]
+
+
+def _crop(image: ModelImage, window: Window) -> ModelImage:
+    if image.full_HW is None:
+        raise UsageError("an image is to be looked at closely and its stored pixels were not kept")
+    return window.image(image.full_HW)
+
+
+def _lean(reading: ImageReading, floor: float) -> ImageReading:
+    """The reading without the features of what is not going to be told."""
+    phrases = tuple(
+        replace(heard, candidates=tuple(c if c.score >= floor else replace(c, region=None) for c in heard.candidates))
+        for heard in reading.phrases
+    )
+    return replace(reading, phrases=phrases)
 
 
 def _merged(
@@ -175,7 +198,7 @@ def _merged(
     scale = max(image.letterbox.scale_xy)
     phrases = []
     for number, heard in enumerate(reading.phrases):
-        doubted = [c for c in heard.candidates if _was_seen_closer(c, plan.windows, scale)]
+        doubted = [c for c in heard.candidates if _was_seen_closer(c, plan.windows, scale, columns, rows)]
         kept = [c for c in heard.candidates if c not in doubted]
         for window, look in zip(plan.windows, close, strict=True):
             for candidate in look.phrases[number].candidates:
@@ -191,9 +214,13 @@ def _merged(
     return Closer(replace(reading, phrases=tuple(phrases)), share)
 
 
-def _was_seen_closer(candidate: Candidate, windows: Sequence[Window], scale: float) -> bool:
-    zoom = zoom_for(candidate, scale)
-    return zoom is not None and any(w.zoom >= zoom and w.holds_middle(candidate.box_xyxy_px) for w in windows)
+def _was_seen_closer(candidate: Candidate, windows: Sequence[Window], scale: float, columns: int, rows: int) -> bool:
+    """Whether a window shows it whole and at least as large as is best; then only what that window saw counts."""
+    zoom, box = zoom_for(candidate, scale), candidate.box_xyxy_px
+    return zoom is not None and any(
+        w.zoom >= zoom and w.holds_middle(box) and not w.cuts(box, columns, rows, 2 * BORDER_PX / w.zoom)
+        for w in windows
+    )
 
 
 def _without_doubles(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:

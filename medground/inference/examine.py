@@ -161,6 +161,7 @@ def _prepared(
     """Decode one view after the other; those that fail or are out of scope by their pixels are left out."""
     for view in group.views:
         pixels = _pixels(view, refused)
+        looked_at()
         if pixels is not None:
             image = prepare(pixels, reader.image_size_px, keep_full=limits.looking != Looking.ONCE)
             reason = gate_pixels(pixels.shape[1], pixels.shape[0], image.colourfulness, reader.scope)
@@ -168,7 +169,6 @@ def _prepared(
                 reasons.append(reason)
             else:
                 yield view, image
-        looked_at()
 
 
 def _with_neighbours(items: Iterator[tuple[View, ModelImage]], group: Group) -> Iterator[tuple[View, ModelImage]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from medground.schema.box import Box
 MIN_IOU = 0.3
 MAX_GAP = 1  # slices a finding may be missed on and still be one finding
 MAX_GAP_MM = 3.0  # millimetres it may be missed for, however many slices these hold
+SAME_STEP = 1.3  # slices no farther apart than so many usual steps are neighbours
 BESIDE_MM, FARTHEST_MM = 3.0, 8.0  # how far the slices beside a slice should lie, and how far they may
 
 
@@ -54,6 +56,12 @@ class Stack:
 
     places_mm: tuple[float, ...]
     pixel_mm: float
+
+    @property
+    def step_mm(self) -> float:
+        """The usual distance of neighbouring slices; 0 of a single one."""
+        steps = [after - before for before, after in pairwise(self.places_mm)]
+        return median(steps) if steps else 0.0
 
 
 def stack_of(views: Sequence[View]) -> Stack | None:
@@ -102,9 +110,9 @@ def link(
 
     On each slice the pairs of an open track and a candidate are taken in the order of their overlap, each side once.
     A track stays open over `max_gap` slices on which nothing was taken, or over `MAX_GAP_MM` where the stack is known;
-    and then no pair is taken that lies farther apart than the finding is wide: what is 8 mm wide on one slice is not
-    what is seen 20 mm above it. A candidate that nothing is linked to is a finding of its own: a small lesion may lie
-    on one slice.
+    and then no pair is taken that lies farther apart than the finding is wide, unless as neighbouring slices of this
+    stack do: what is 8 mm wide on one slice is not what is seen 20 mm above it, where slices are missing. A candidate
+    that nothing is linked to is a finding of its own: a small lesion may lie on one slice.
 
     Args:
         slices: candidates per slice, in the order of position.
@@ -125,7 +133,7 @@ def link(
             return True
         apart_mm = stack.places_mm[index] - stack.places_mm[a.slice_index]
         wide_mm = stack.pixel_mm * max(_long_px(a.candidate), _long_px(candidate))
-        return apart_mm <= max(wide_mm, MAX_GAP_MM)
+        return apart_mm <= max(wide_mm, MAX_GAP_MM, SAME_STEP * stack.step_mm)
 
     tracks: list[list[SliceCandidate]] = []
     for index, candidates in enumerate(slices):

@@ -31,6 +31,7 @@ FINAL_NMS_IOU = 0.5
 LOWEST_LOGIT = -9.0
 LEAST_CERTAIN_WORD = 0.5  # what is less probable is not said: silence beats a guess
 READ_AT_ONCE_PX = 2**20  # of images of one size: larger batches save a CPU nothing
+FUSED_BOXES = 100  # of each view, before they are taken together
 DESCRIBED_AT_ONCE = 64  # a language model keeps a row of states for each region; more would not fit beside its weights
 
 
@@ -210,11 +211,12 @@ class Grounder:
     ) -> tuple[Pyramid, list[list[RawReading]]]:
         """The pyramid of images of one size as they are, and their readings, with those of their mirror images."""
         pyramid, text_PD, dense = self._look(images, phrases)
-        raws = self._raw(images, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
         if not self.mirror or not phrases:
-            return pyramid, raws
+            return pyramid, self._raw(images, phrases, pyramid, text_PD, dense, max_boxes=max_boxes)
+        most = max(max_boxes, FUSED_BOXES)  # a box counts by what the other view makes of it, however little is wanted
+        raws = self._raw(images, phrases, pyramid, text_PD, dense, max_boxes=most)
         turned = [mirrored(image) for image in images]
-        others = self._raw(turned, phrases, *self._look(turned, phrases), max_boxes=max_boxes)
+        others = self._raw(turned, phrases, *self._look(turned, phrases), max_boxes=most)
         together = [
             [_together(image, a, b, max_boxes) for a, b in zip(own, other, strict=True)]
             for image, own, other in zip(images, raws, others, strict=True)
@@ -341,7 +343,8 @@ def _together(image: ModelImage, own: RawReading, other: RawReading, max_boxes: 
     back_N4[:, [0, 2]] = image.letterbox.inner_columns - back_N4[:, [0, 2]]
     boxes_N4 = torch.cat([own.frame_boxes_N4, back_N4])
     scores_N = torch.cat([own.logits_N, other.logits_N]).sigmoid()
-    frame_N4, fused_N = fuse(boxes_N4, scores_N, 2, FINAL_NMS_IOU, max_boxes)
+    view_N = torch.arange(2).repeat_interleave(torch.tensor([len(own.logits_N), len(other.logits_N)]))
+    frame_N4, fused_N = fuse(boxes_N4, scores_N, view_N, FINAL_NMS_IOU, max_boxes)
     stored = torch.from_numpy(image.letterbox.to_stored(frame_N4.double().numpy()))
     presence = (own.presence_logit + other.presence_logit) / 2
     return RawReading(

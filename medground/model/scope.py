@@ -47,7 +47,7 @@ class Scope(StrictConfig):
         query_weight: share of the query decoder in scores and boxes, chosen on the development part; 0 leaves it out.
         mirror: whether each image is read a second time, mirrored, and both readings are taken together: chosen on the
             development part, for twice the time.
-        reads_crops: whether it was trained, and calibrated, on parts of images at full resolution too.
+        reads_crops: kinds of image that it was trained on, and calibrated for, at full resolution in parts too.
     """
 
     trained: tuple[TrainedConcept, ...]
@@ -60,7 +60,7 @@ class Scope(StrictConfig):
     max_colourfulness: float = Field(default=0.08, ge=0, le=1)
     query_weight: float = Field(default=0.5, ge=0, le=1)
     mirror: bool = False
-    reads_crops: bool = False
+    reads_crops: tuple[Domain, ...] = ()
 
     def find(self, concept: str, domain: Domain) -> TrainedConcept | None:
         """The entry for that concept on that kind of image, or None."""

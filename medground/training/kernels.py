@@ -49,19 +49,18 @@ class Kernels(torch.optim.AdamW):
         for group in self.param_groups:
             if group.get("orthogonal"):
                 for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        self._turn(parameter, group["lr"], group["weight_decay"])
+                    if parameter.grad is not None and bool(parameter.grad.any()):
+                        self._turn(parameter, parameter.grad, group["lr"], group["weight_decay"])
+                    parameter.grad = None  # AdamW passes by what has no gradient
         super().step(closure)
 
-    def _turn(self, parameter: Tensor, rate: float, decay: float) -> None:
+    def _turn(self, parameter: Tensor, gradient: Tensor, rate: float, decay: float) -> None:
         state = self.state[parameter]
         if not state:
             state["step"], state["momentum"] = torch.tensor(0.0), torch.zeros_like(parameter)
         state["step"] += 1
-        gradient, momentum = parameter.grad, state["momentum"]
-        assert gradient is not None
+        momentum = state["momentum"]
         momentum.lerp_(gradient, 1 - MOMENTUM)
         wanted_NM = gradient.lerp(momentum, MOMENTUM).flatten(1)
         step_NM = orthogonal(wanted_NM) * (MATCH * max(wanted_NM.shape) ** 0.5)
         parameter.mul_(1 - rate * decay).sub_(step_NM.view(parameter.shape), alpha=rate)
-        parameter.grad = None  # AdamW passes by what has no gradient

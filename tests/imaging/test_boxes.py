@@ -26,8 +26,10 @@ def test_clip():
     assert clip(torch.tensor([[-3.0, 2, 50, 90]]), 40, 30).tolist() == [[0, 2, 40, 30]]
 
 
-def slow_fuse(boxes: list[list[float]], scores: list[float], views: int, iou: float) -> list[tuple[float, list[float]]]:
-    """Boxes one by one, best first, each with those that are left and overlap it."""
+def slow_fuse(
+    boxes: list[list[float]], scores: list[float], view: list[int], iou: float
+) -> list[tuple[float, list[float]]]:
+    """Boxes one by one, best first, each with the best of the other view that overlaps it; then suppression."""
 
     def overlap(a: list[float], b: list[float]) -> float:
         width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
@@ -35,34 +37,47 @@ def slow_fuse(boxes: list[list[float]], scores: list[float], views: int, iou: fl
         return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
 
     left = sorted(range(len(boxes)), key=lambda row: -scores[row])
-    out = []
+    out: list[tuple[float, list[float]]] = []
     while left:
-        mine = [row for row in left if row == left[0] or overlap(boxes[row], boxes[left[0]]) > iou]
+        first = left[0]
+        others = [row for row in left if view[row] != view[first] and overlap(boxes[row], boxes[first]) > iou][:1]
+        mine = [first, *others]
         left = [row for row in left if row not in mine]
         weight = sum(scores[row] for row in mine)
         box = [sum(boxes[row][side] * scores[row] for row in mine) / weight for side in range(4)]
-        out.append((sum(scores[row] for row in mine[:views]) / views, box))
-    return sorted(out, key=lambda pair: -pair[0])
+        out.append((weight / 2, box))
+    kept: list[tuple[float, list[float]]] = []
+    for score, box in sorted(out, key=lambda pair: -pair[0]):
+        if all(overlap(box, other) <= iou for _, other in kept):
+            kept.append((score, box))
+    return kept
 
 
-def test_fused_boxes_are_those_of_the_slow_formula():
+def test_fused_boxes_are_those_of_the_slow_formula() -> None:
     generator = torch.Generator().manual_seed(1)
     for _ in range(20):
         corner = torch.rand(40, 2, generator=generator) * 60
         boxes = torch.cat([corner, corner + 5 + torch.rand(40, 2, generator=generator) * 40], 1).double()
         scores = torch.rand(40, generator=generator).double()
-        found, score = fuse(boxes, scores, 2, 0.5, 40)
-        expected = slow_fuse(boxes.tolist(), scores.tolist(), 2, 0.5)
+        view = torch.tensor([0, 1] * 20)
+        found, score = fuse(boxes, scores, view, 0.5, 40)
+        expected = slow_fuse(boxes.tolist(), scores.tolist(), view.tolist(), 0.5)
         assert len(found) == len(expected)
         assert torch.allclose(score, torch.tensor([s for s, _ in expected], dtype=torch.float64))
         assert torch.allclose(found, torch.tensor([b for _, b in expected], dtype=torch.float64))
-        assert torch.equal(fuse(boxes, scores, 2, 0.5, 3)[1], score[:3])
+        assert torch.equal(fuse(boxes, scores, view, 0.5, 3)[1], score[:3])
 
 
-def test_a_box_of_one_view_alone_is_doubted_and_nothing_stays_nothing():
+def test_a_box_of_one_view_alone_is_doubted_and_nothing_stays_nothing() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 12], [50, 50, 60, 60]])
-    found, score = fuse(boxes, torch.tensor([0.8, 0.6, 0.9]), 2, 0.5, 10)
+    found, score = fuse(boxes, torch.tensor([0.8, 0.6, 0.9]), torch.tensor([0, 1, 0]), 0.5, 10)
     assert score.tolist() == pytest.approx([0.7, 0.45])
     assert found[0].tolist() == pytest.approx([0, 0, 10, (0.8 * 10 + 0.6 * 12) / 1.4])
-    none, nothing = fuse(torch.zeros(0, 4), torch.zeros(0), 2, 0.5, 10)
+    none, nothing = fuse(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0), 0.5, 10)
     assert (none.shape, nothing.shape) == ((0, 4), (0,))
+
+
+def test_two_neighbours_of_one_view_are_not_swallowed_by_a_box_of_the_other() -> None:
+    boxes = torch.tensor([[0.0, 0, 20, 10], [0, 0, 12, 10], [8, 0, 20, 10]])
+    found, _ = fuse(boxes, torch.tensor([0.6, 0.55, 0.5]), torch.tensor([0, 1, 1]), 0.5, 10)
+    assert len(found) == 2

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from medground.imaging.preprocess import ModelImage, prepare
-from medground.inference.closer import Closer, Looking, look_closer, plan, zoom_for
+from medground.imaging.windows import tiles
+from medground.inference.closer import OVERLAP_PX, TILE_PX, Closer, Looking, look_closer, plan, zoom_for
 from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
 from medground.schema.anatomy import Domain
 from medground.schema.errors import UsageError
-from tests.inference.blob_reader import BlobReader
+from tests.inference.blob_reader import SCOPE, BlobReader
 
 NODULE = Phrase("nodule", "nodule")
 WIDE = Phrase("pleural_effusion", "pleural effusion")
@@ -140,3 +141,58 @@ def test_stored_pixels_that_were_not_kept_are_asked_for() -> None:
     with pytest.raises(UsageError, match="not kept"):
         look(lean, Looking.CLOSER, NODULE)
     assert torch.equal(lean.pixels_HW, image.pixels_HW)
+
+
+class Perfect(BlobReader):
+    """Sees a given lesion, wherever it is shown whole or in part."""
+
+    lesion = (690.0, 1200.0, 950.0, 1440.0)
+
+    def read(self, images, phrases, *, known=None, **limits):  # type: ignore[no-untyped-def]  # as BlobReader
+        assert (len(phrases), limits["min_score"]) == (1, limits["min_score"])
+        readings = []
+        for image in images:
+            found = ()
+            size = image.letterbox
+            if not known:
+                found = (Candidate(self.lesion, 0.9),)
+            elif size.columns < 3072:
+                x, y = self.origins.pop(0)
+                cut = (
+                    max(self.lesion[0] - x, 0.0),
+                    max(self.lesion[1] - y, 0.0),
+                    min(self.lesion[2] - x, size.columns),
+                    min(self.lesion[3] - y, size.rows),
+                )
+                found = (Candidate(cut, 0.9),) if cut[0] < cut[2] and cut[1] < cut[3] else ()
+            readings.append(ImageReading(Domain.CHEST_RADIOGRAPH, 0.99, 0.5, (PhraseReading(NODULE, 0.9, found),)))
+        return readings
+
+
+@pytest.mark.parametrize("x", range(600, 1100, 60))
+def test_what_lies_across_the_seam_of_two_tiles_is_not_lost(x: int) -> None:
+    image = film(size=3072)
+    reader = Perfect()
+    reader.lesion = (float(x), 1200.0, float(x + 260), 1440.0)
+    reader.origins = [(w.x1, w.y1) for w in tiles(3072, 3072, TILE_PX, OVERLAP_PX)]
+    first = reader.read([image], [NODULE], max_boxes=5, min_score=0.0)
+    (closer,) = look_closer([image], first, [NODULE], reader, looking=Looking.ALL, max_boxes=5, floor=0.1)
+    (heard,) = closer.reading.phrases
+    assert [c.box_xyxy_px for c in heard.candidates] == [reader.lesion]
+    assert heard.presence == 0.9
+
+
+def test_a_faint_candidate_that_another_window_cuts_stays() -> None:
+    sure, faint = Candidate((1500.0, 1500.0, 1530.0, 1530.0), 0.9), Candidate((1600.0, 1500.0, 1680.0, 1580.0), 0.09)
+    image, reader = film(size=3072), Doubter()
+    reading = ImageReading(Domain.CHEST_RADIOGRAPH, 0.99, 0.5, (PhraseReading(NODULE, 0.9, (sure, faint)),))
+    (closer,) = look_closer([image], [reading], [NODULE], reader, looking=Looking.CLOSER, max_boxes=5, floor=0.05)
+    assert closer.reading.phrases[0].candidates == (faint,)
+
+
+def test_a_kind_of_image_that_closer_looks_were_not_learned_on_is_looked_at_once() -> None:
+    image = film((1000, 1203, 1022, 1222))
+    able = BlobReader(scope=SCOPE.model_copy(update={"reads_crops": (Domain.LIMB_RADIOGRAPH,)}))
+    first = able.read([image], [NODULE], max_boxes=100, min_score=0.005)
+    (closer,) = look_closer([image], first, [NODULE], able, looking=Looking.CLOSER, max_boxes=100, floor=0.1)
+    assert closer == Closer(first[0], 0.0)

@@ -99,11 +99,13 @@ def test_slices_beside_never_fall_and_never_lie_too_far(steps: list[float]) -> N
 
 
 def test_what_is_narrower_than_the_step_between_slices_is_two_findings() -> None:
-    slices = [[at(0, 0.9)], [at(0, 0.8)]]  # 10 pixels wide
-    assert len(link(slices, stack([0, 9]))) == 1
-    assert len(link(slices, stack([0, 11]))) == 2
-    assert len(link(slices, stack([0, 11], pixel_mm=1.2))) == 1
+    places = [0.0, 4, 8, 19]  # a slice is missing
+    slices = [[], [], [at(0, 0.9)], [at(0, 0.8)]]  # 10 pixels wide
+    assert len(link(slices, stack(places))) == 2
+    assert len(link(slices, stack(places, pixel_mm=1.2))) == 1
     assert len(link(slices)) == 1
+    thick = [[at(0, 0.9, side=4)], [at(0, 0.8, side=4)]]  # narrower than the step, on neighbours of an even stack
+    assert len(link(thick, stack([0, 10]))) == 1
 
 
 def test_thin_slices_bridge_three_millimetres_and_thick_ones_one_slice() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from medground.inference.closer import Looking
+from medground.model.bundle_write import save_bundle
 from pipelines.closer import SMALL, main, phantoms
 from pipelines.scenes import ENDING, load_scene
+from tests.model.shapes import trained_bundle
 
 
 def test_phantoms_are_files_with_their_truth_while_their_turn_lasts(tmp_path: Path) -> None:
@@ -39,5 +41,10 @@ def test_every_way_reads_the_same_films(tmp_path: Path, size: int, capsys: pytes
 
 
 def test_without_large_films_there_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--set", "fracatlas", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    untrained = tmp_path / "bundle"
+    save_bundle(trained_bundle(), untrained)
+    job = ["--set", "fracatlas", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main([*job, "--bundle", str(untrained)]) == 2
     assert "no large limb film" in capsys.readouterr().err
+    assert main(job) == 2  # the shipped bundle learned from such films
+    assert "--large-fold 0" in capsys.readouterr().err

@@ -81,3 +81,15 @@ def test_its_state_goes_on_where_it_was():
         return weight.detach()
 
     assert torch.equal(run([4]), run([2, 2]))
+
+
+def test_a_kernel_that_nothing_pulls_at_stays_where_it_is() -> None:
+    """A gradient of zeros, as of a part that this batch did not use, moves nothing, whatever came before."""
+    weight = nn.Parameter(torch.ones(16, 16, 3, 3))
+    optimizer = Kernels([{"params": [weight], "lr": 0.01, "weight_decay": 0.0, "orthogonal": True}])
+    weight.grad = torch.randn(16, 16, 3, 3, generator=torch.Generator().manual_seed(0))
+    optimizer.step()
+    before = weight.detach().clone()
+    weight.grad = torch.zeros(16, 16, 3, 3)
+    optimizer.step()
+    assert torch.equal(weight, before)

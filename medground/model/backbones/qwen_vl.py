@@ -123,7 +123,12 @@ class QwenVl(Backbone):
         return frozenset(n for n in self.state_dict() if n.startswith("base.") and "lora_" not in n)  # tied ones too
 
     def look(self, images_BCHW: Tensor) -> Pyramid:
-        """Standardised grey images to three levels of strides `strides_px`, padded right and bottom to whole cells."""
+        """Standardised grey images to three levels of strides `strides_px`, padded right and bottom to whole cells.
+
+        Slices beside are left out: as colours they would be none that the pretrained weights know.
+        """
+        middle = images_BCHW.shape[1] // 2
+        images_BCHW = images_BCHW[:, middle : middle + 1]
         height, width = (padded(side, self.grid.multiple_px) for side in images_BCHW.shape[2:])
         right, bottom = width - images_BCHW.shape[3], height - images_BCHW.shape[2]
         grey_B1HW = F.pad(images_BCHW, (0, right, 0, bottom), value=BLACK)
