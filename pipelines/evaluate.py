@@ -22,18 +22,16 @@ from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.data.questions import ask
 from medground.data.splits import VALID
 from medground.evaluation.report import to_markdown
-from medground.imaging.preprocess import ModelImage
 from medground.inference.closer import Looking
+from medground.inference.examine import Limits, examine
 from medground.inference.gather import gather
 from medground.inference.ground import Request, ground
+from medground.inference.understand import understand
 from medground.model.grounder import Grounder, load_grounder
-from medground.model.reading import ImageReading, Phrase
-from medground.model.scope import Scope
 from medground.schema.anatomy import Domain
 from medground.schema.errors import MedgroundError
 from medground.schema.record import ImageRecord
-from medground.schema.result import ModelInfo
-from medground.schema.vocabulary import Vocabulary
+from medground.schema.result import BoxPx
 from medground.tracking.runs import open_run
 from pipelines.compare import EXPERIMENT, HOME
 from pipelines.scenes import ENDING, Scene, SceneImage, log_scene, report_of, save_scene
@@ -44,58 +42,30 @@ BOXES = 100  # per image and question, as COCO counts
 SIZE_PX = 1024
 
 
-class Recorder:
-    """A reader that keeps every box the model proposes, also those the answer leaves out."""
+def every_box(
+    path: Path, queries: Sequence[str], grounder: Grounder, looking: Looking
+) -> tuple[tuple[str, BoxPx, float], ...]:
+    """Every box the model proposes for the questions about a film, also those that answers leave out.
 
-    def __init__(self, grounder: Grounder) -> None:
-        self._grounder = grounder
-        self.readings: list[ImageReading] = []
+    Args:
+        path: of one image.
+        queries: what is asked.
+        grounder: the model.
+        looking: how closely.
 
-    @property
-    def info(self) -> ModelInfo:
-        """Of the model."""
-        return self._grounder.info
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """Of the model."""
-        return self._grounder.vocabulary
-
-    @property
-    def scope(self) -> Scope:
-        """Of the model."""
-        return self._grounder.scope
-
-    @property
-    def image_size_px(self) -> int:
-        """Of the model."""
-        return self._grounder.image_size_px
-
-    def read(
-        self,
-        images: Sequence[ModelImage],
-        phrases: Sequence[Phrase],
-        *,
-        max_boxes: int,
-        min_score: float,
-        known: Sequence[Domain] | None = None,
-    ) -> list[ImageReading]:
-        """Reads with no minimum score, keeps that, and gives back what was asked for."""
-        full = self._grounder.read(images, phrases, max_boxes=max(max_boxes, BOXES), min_score=0.0, known=known)
-        self.readings += full
-        return [_above(reading, min_score, max_boxes) for reading in full]
-
-    def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
-        """As the model does."""
-        return self._grounder.describe(regions)
-
-
-def _above(reading: ImageReading, min_score: float, max_boxes: int) -> ImageReading:
-    phrases = tuple(
-        type(p)(p.phrase, p.presence, tuple(c for c in p.candidates if c.score >= min_score)[:max_boxes])
-        for p in reading.phrases
+    Returns:
+        Concept, box and score of each; none of a film that is refused.
+    """
+    questions = [understand(query, grounder.vocabulary) for query in queries]
+    (study,) = gather([path]).studies
+    seen = [examine(group, questions, grounder, Limits(BOXES, 0.0, looking), lambda: None) for group in study.groups]
+    return tuple(
+        (heard.phrase.concept, candidate.box_xyxy_px, candidate.score)
+        for examination in seen
+        for look in examination.looks
+        for heard in look.reading.phrases
+        for candidate in heard.candidates[:BOXES]
     )
-    return ImageReading(reading.domain, reading.domain_probability, reading.familiarity, phrases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +92,16 @@ def real_cases(records: Sequence[ImageRecord], limit: int | None) -> Iterator[Ca
 
 
 def measure(
-    cases: Iterator[Case], grounder: Grounder, domain: Domain, *, system: str, data: str, seed: int = 0
+    cases: Iterator[Case],
+    grounder: Grounder,
+    domain: Domain,
+    *,
+    system: str,
+    data: str,
+    looking: Looking | None = None,
+    seed: int = 0,
 ) -> Scene:
-    """Asks about every trained finding of the domain on every case.
+    """Asks about every trained finding of the domain on every case, looking as closely as the bundle does by itself.
 
     Boxes are scored for every question; verdicts only where the answer is known: the finding is marked, or the image
     was labelled exhaustively for it.
@@ -138,8 +115,7 @@ def measure(
         queries = tuple(
             ask(grounder.vocabulary[c], "zh" if (number + row) % 2 else "en", rng) for row, c in enumerate(concepts)
         )
-        recorder = Recorder(grounder)
-        result = ground(gather([case.path]), Request(queries, looking=Looking.ONCE), recorder).result
+        result = ground(gather([case.path]), Request(queries, looking=looking), grounder).result
         marked = {region.concept for region in record.regions}
         images.append(
             SceneImage(
@@ -149,12 +125,7 @@ def measure(
                 rows=record.rows,
                 exhaustive_for=tuple(sorted(record.exhaustive_for)),
                 truths=tuple((region.concept, region.box.xyxy_px) for region in record.regions),
-                detections=tuple(
-                    (phrase.phrase.concept, candidate.box_xyxy_px, candidate.score)
-                    for reading in recorder.readings
-                    for phrase in reading.phrases
-                    for candidate in phrase.candidates[:BOXES]
-                ),
+                detections=every_box(case.path, queries, grounder, Looking(result.settings.mode)),
                 answers=tuple(
                     (concept, concept in marked, answer.verdict, answer.presence)
                     for concept, answer in zip(concepts, result.studies[0].answers, strict=True)
@@ -172,6 +143,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parse = argparse.ArgumentParser(prog="python -m pipelines evaluate", description=__doc__)
     parse.add_argument("--bundle", type=Path, help="bundle folder (default: the shipped one)")
+    parse.add_argument(
+        "--look", type=Looking, choices=list(Looking), help="how closely (default: as the bundle does by itself)"
+    )
     parse.add_argument(
         "--part", action="append", choices=["phantom", "chest", "limb"], help="what to score (default: all three)"
     )
@@ -199,7 +173,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 cases = phantom_cases(args.phantoms, Path(folder))
                 data = f"{args.phantoms} held-out chest phantoms"
                 write_scene(
-                    measure(cases, grounder, Domain.CHEST_RADIOGRAPH, system=system, data=data), args.out / "phantom"
+                    measure(cases, grounder, Domain.CHEST_RADIOGRAPH, system=system, data=data, looking=args.look),
+                    args.out / "phantom",
                 )
         real = [part for part in parts if part != "phantom"]
         if real:
@@ -212,7 +187,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
                 data = f"real {domain.value}s, valid part"
                 cases = real_cases(records, args.limit)
-                write_scene(measure(cases, grounder, domain, system=system, data=data), args.out / part)
+                scene = measure(cases, grounder, domain, system=system, data=data, looking=args.look)
+                write_scene(scene, args.out / part)
         if args.train:
             with open_run(args.mlruns, EXPERIMENT, args.train.name, notes=args.train / RUN_NOTES, say=say) as run:
                 for part in parts:
