@@ -65,6 +65,7 @@ def run_one(case: Case, reader: Reader, out: Path) -> Outcome:
     child = os.fork()
     if child == 0:
         code = 1
+        torch.set_num_threads(1)  # threads do not survive a fork, and waiting for them never ends
         with log.open("w", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
             try:
                 code = run_ground(Options((case.path,), (case.question,), out / "result"), lambda *_: reader)
@@ -122,7 +123,6 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; see `parser`. Exit code 1 if a file broke a rule."""
     args = parser().parse_args(argv)
-    torch.set_num_threads(1)  # threads do not survive a fork
     reader = load_grounder(args.bundle)
     codes: Counter[int] = Counter()
     faults = 0

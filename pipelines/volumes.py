@@ -105,7 +105,8 @@ def open_reader(bundle: Path | None) -> Grounder:
 def scan(seed: int, slices: int, reader: Reader, folder: Path) -> Scan:
     """Makes a CT, asks for its nodules, and scores what is found."""
     study = folder / str(seed)
-    with ProcessPoolExecutor(1) as maker:  # whose memory is not that of the reader
+    # Its memory is not that of the reader, and it has no use for threads that a fork leaves behind.
+    with ProcessPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as maker:
         truths = maker.submit(make, seed, slices, study).result()
     start = time.perf_counter()
     request = Request((QUESTIONS[seed % 2],), min_score=LEAST_SCORE, top_k=0)

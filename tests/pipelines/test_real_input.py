@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from medground.model.grounder import load_grounder
@@ -17,7 +18,15 @@ def test_a_picture_is_answered_and_a_text_refused_each_in_its_own_process(tmp_pa
     Image.fromarray(np.zeros((200, 200), np.uint8)).save(tmp_path / "flat.png")
     (tmp_path / "text.dcm").write_text("no image")
     good = run_one(Case(tmp_path / "flat.png", "nodule?", (0,)), reader, tmp_path)
-    bad = run_one(Case(tmp_path / "text.dcm", "nodule?", (2,)), reader, tmp_path)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        torch.rand(400, 400) @ torch.rand(400, 400)  # threads of this process, which its child will not have
+        bad = run_one(Case(tmp_path / "text.dcm", "nodule?", (2,)), reader, tmp_path)
+        again = run_one(Case(tmp_path / "flat.png", "nodule?", (0,)), reader, tmp_path)
+    finally:
+        torch.set_num_threads(threads)
+    assert (again.code, again.fault) == (0, "")
     assert (good.code, good.fault) == (0, "")
     assert (bad.code, bad.fault) == (2, "")
     assert bad.text.startswith("error: ")
