@@ -80,8 +80,16 @@ def look(path: Path, phrases: Sequence[Phrase], grounder: Grounder, looking: Loo
     """From a file to boxes."""
     image = prepare(path, grounder.image_size_px, keep_full=looking != Looking.ONCE)
     first = grounder.read([image], phrases, max_boxes=FIRST_LOOK_BOXES, min_score=FIRST_LOOK_SCORE)
-    limits = {"max_boxes": FIRST_LOOK_BOXES, "floor": FIRST_LOOK_SCORE}
-    return look_closer([image], first, phrases, grounder, looking=looking, **limits)[0]  # type: ignore[arg-type]
+    (closer,) = look_closer(
+        [image],
+        first,
+        phrases,
+        grounder,
+        looking=looking,
+        max_boxes=FIRST_LOOK_BOXES,
+        floor=FIRST_LOOK_SCORE,
+    )
+    return closer
 
 
 def measure(

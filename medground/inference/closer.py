@@ -160,9 +160,14 @@ def look_closer(
     for start in range(0, len(places), AT_ONCE):
         some = places[start : start + AT_ONCE]
         crops = [_crop(image, window) for image, _, window in some]
-        limits = {"max_boxes": max(max_boxes, FIRST_LOOK_BOXES), "min_score": min(floor, FIRST_LOOK_SCORE)}
-        known = [domain for _, domain, _ in some]
-        read += [_lean(one, floor) for one in reader.read(crops, phrases, known=known, **limits)]  # type: ignore[arg-type]
+        seen = reader.read(
+            crops,
+            phrases,
+            max_boxes=max(max_boxes, FIRST_LOOK_BOXES),
+            min_score=min(floor, FIRST_LOOK_SCORE),
+            known=[domain for _, domain, _ in some],
+        )
+        read += [_lean(one, floor) for one in seen]
     looks = iter(read)
     return [
         _merged(image, reading, own, [next(looks) for _ in own.windows], max_boxes, floor)
