@@ -33,6 +33,7 @@ from medground.schema.errors import MedgroundError
 from medground.schema.record import ImageRecord
 from medground.schema.result import BoxPx
 from medground.tracking.runs import open_run
+from pipelines.by_source import by_source_table
 from pipelines.compare import EXPERIMENT, HOME
 from pipelines.scenes import ENDING, Scene, SceneImage, log_scene, report_of, save_scene
 from pipelines.sources import HELD_OUT_SEEDS, default_data, load_sources, say
@@ -125,6 +126,7 @@ def measure(
                 rows=record.rows,
                 exhaustive_for=tuple(sorted(record.exhaustive_for)),
                 truths=tuple((region.concept, region.box.xyxy_px) for region in record.regions),
+                drawn_by=tuple(region.source for region in record.regions),
                 detections=every_box(case.path, queries, grounder, Looking(result.settings.mode)),
                 answers=tuple(
                     (concept, concept in marked, answer.verdict, answer.presence)
@@ -204,8 +206,9 @@ def write_scene(scene: Scene, stem: Path) -> None:
     report = report_of(scene)
     save_scene(scene, stem.with_suffix(ENDING))
     stem.with_suffix(".json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    stem.with_suffix(".md").write_text(to_markdown(report), encoding="utf-8")
-    print(to_markdown(report))
+    text = "\n".join(filter(None, (to_markdown(report), by_source_table(scene))))
+    stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

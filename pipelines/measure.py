@@ -74,6 +74,7 @@ def _read(grounder: Grounder, record: ImageRecord, concepts: list[str], seed: tu
         rows=record.rows,
         exhaustive_for=tuple(sorted(record.exhaustive_for)),
         truths=tuple((region.concept, region.box.xyxy_px) for region in record.regions),
+        drawn_by=tuple(region.source for region in record.regions),
         detections=tuple(
             (phrase.concept, (box[0], box[1], box[2], box[3]), float(score))
             for phrase, raw in zip(phrases, raws, strict=True)

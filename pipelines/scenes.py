@@ -42,7 +42,8 @@ Box = tuple[float, float, float, float]
 class SceneImage(StrictConfig):
     """One image: concept and xyxy box of each truth, the same with a score of each detection, and the answers.
 
-    `columns` and `rows` are those of the stored image; both None in files from before they were kept.
+    `columns` and `rows` are those of the stored image; both None in files from before they were kept. `drawn_by` is the
+    source of each truth; empty in files from before it was kept.
     """
 
     image_id: str
@@ -53,6 +54,16 @@ class SceneImage(StrictConfig):
     answers: tuple[tuple[str, bool, Verdict, float | None], ...] = ()
     columns: int | None = Field(default=None, gt=0)
     rows: int | None = Field(default=None, gt=0)
+    drawn_by: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_every_source_or_none(self) -> SceneImage:
+        if self.drawn_by and len(self.drawn_by) != len(self.truths):
+            raise ValueError(
+                f"image {self.image_id} needs a source for each of its {len(self.truths)} truths or none, "
+                f"got {len(self.drawn_by)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_a_whole_size_or_none(self) -> SceneImage:

@@ -56,8 +56,11 @@ def look(peer: Peer, images: Images, counted: Counted, *, system: str, name: str
             SceneImage(
                 image_id=record.record_id,
                 patient_id=record.patient_id,
+                columns=record.columns,
+                rows=record.rows,
                 exhaustive_for=tuple(sorted(record.exhaustive_for)),
                 truths=tuple((region.concept, region.box.xyxy_px) for region in record.regions),
+                drawn_by=tuple(region.source for region in record.regions),
                 detections=detections(found, image.letterbox, counted.concepts),
             )
         )
