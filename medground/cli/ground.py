@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from medground.inference.closer import Looking
 from medground.inference.gather import gather
 from medground.inference.ground import Grounded, Request, ground
 from medground.inference.reader import Reader
+from medground.inference.with_clip import WithClip
 from medground.schema.errors import UsageError
 from medground.schema.result import GroundingResult
 
@@ -43,6 +45,7 @@ class Options:
     formats: tuple[str, ...] = ("json", "png", "sr")
     device: str = "auto"
     base: str | None = None
+    clip: Path | None = None
     as_json: bool = False
     debug: bool = False
 
@@ -70,6 +73,9 @@ def run_ground(options: Options, load: Callable[[Path | None, str, str | None], 
             gathered = gather(options.inputs)
         with _timed(timing, "load_model"), stage(console, "loading the model"):
             reader = load(options.bundle, options.device, options.base)
+            if options.clip:
+                clip = import_module("medground.model.clip")  # transformers: seconds that only its users pay
+                reader = WithClip(reader, clip.Clip(options.clip))
         with image_progress(console) as progress:
             grounded = ground(gathered, request, reader, progress=progress)
         result = (

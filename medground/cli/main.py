@@ -93,6 +93,9 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
         base: Annotated[
             str | None, typer.Option(help="Folder or hub id of the pretrained model, for a bundle trained beside one.")
         ] = None,
+        clip: Annotated[
+            Path | None, typer.Option(help="Folder of a CLIP model that is heard too where a question names a look.")
+        ] = None,
         json_: Annotated[
             bool, typer.Option("--json", help="Print the result as JSON on stdout, and only that.")
         ] = False,
@@ -120,6 +123,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
                 formats=_one_of(format_.split(","), FORMATS, "--format"),
                 device=_one_of([device], DEVICES, "--device")[0],
                 base=base,
+                clip=clip,
                 as_json=json_,
                 debug=debug,
             )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 
+from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.inference.choose import at_least, choose
 from medground.inference.describe import describe
 from medground.inference.duplicates import Survivor, merge
@@ -16,7 +18,8 @@ from medground.inference.sighting import Part, Seen, Sighting, is_settled, parts
 from medground.inference.targets import targets, untrained
 from medground.inference.understand import Question
 from medground.inference.verdict import decide, presence_where_asked
-from medground.inference.views import Study
+from medground.inference.views import Study, surroundings
+from medground.model.reading import Portrait
 from medground.schema.anatomy import Domain
 from medground.schema.result import (
     Answer,
@@ -277,7 +280,7 @@ def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: floa
     """What of several is asked for: the largest, the second, the round one; all, where the question names nothing."""
     sightings = [lesion.sighting for lesion in judged.shown]
     if understood.attributes:
-        sightings = _described(sightings, reader)
+        sightings = _likened(sightings, reader)
     choice = choose(sightings, understood)
     fitting = [sightings[index].score for index in choice.fitting]
     others = [sighting.score for index, sighting in enumerate(sightings) if index not in choice.fitting]
@@ -291,13 +294,16 @@ def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: floa
     )
 
 
-def _described(sightings: Sequence[Sighting], reader: Reader) -> list[Sighting]:
-    """The sightings with the words for their looks: a question for a look is answered by these."""
-    looks = _looks(sightings, reader)
-    words = [looks.get(id(sighting.candidate.region), sighting.candidate.appearance) for sighting in sightings]
+def _likened(sightings: Sequence[Sighting], reader: Reader) -> list[Sighting]:
+    """The sightings with how well words for looks fit them."""
+    portraits = [
+        Portrait(s.candidate.region, s.concept, s.place.domain, partial(surroundings, s.view, s.place.box))
+        for s in sightings
+    ]
+    fits = reader.liken(portraits, tuple(APPEARANCE_WORDS.values()))
     return [
-        replace(sighting, candidate=replace(sighting.candidate, appearance=said))
-        for sighting, said in zip(sightings, words, strict=True)
+        replace(sighting, candidate=replace(sighting.candidate, likeness=own))
+        for sighting, own in zip(sightings, fits, strict=True)
     ]
 
 

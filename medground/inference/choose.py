@@ -25,12 +25,8 @@ TIE_RATIO = 1.5  # odds of three to two: below that the better one is a guess
 SAME_AREA = 0.1  # of the larger: by that a box of 40 pixels grows which is drawn a pixel wider on each side
 SAME_PLACE = 0.02  # of the side of the image: 8 mm on a film of 400 mm, the radius of a nodule
 
-# How probable it is that a region looks as asked, by the words decoded for it. Measured with the shipped bundle on the
-# 179 boxes it put right on nodules, masses and consolidations of 150 phantom films (seeds from 9,400,000), for all
-# words that these findings are drawn with.
-LOOKS_SO = 0.65  # its words hold the one asked for: 155 of 238
-LOOKS_UNSAID = 0.33  # they hold none of that group, so that only the frequency of the look speaks: 478 of 1,430
-LOOKS_OTHERWISE = 0.27  # they hold another of that group: 83 of 305
+UNTOLD = 0.33  # how probable it is that a region looks as asked where nothing tells: one look of a group of three
+LEAST_LIKELY = 0.01  # a word that does not fit at all; below that two regions would not compare
 
 _GROUPS = {word: group for group, words in APPEARANCE_WORDS.items() for word in words}
 _CHEST = frozenset({Domain.CHEST_RADIOGRAPH, Domain.CHEST_CT})
@@ -114,7 +110,7 @@ def choose(sightings: Sequence[Sighting], understood: Understood) -> Choice:
     """Choose what a question means of the sightings that its other words fit.
 
     Args:
-        sightings: at least one; with appearance words, where the question names any.
+        sightings: at least one; with how well words for looks fit them, where the question names any.
         understood: relation, rank, count and attributes of the question. Without relation and attributes all are meant.
 
     Returns:
@@ -220,10 +216,19 @@ def _likeness(sighting: Sighting, attributes: Sequence[str]) -> float:
 
 
 def _likelihood(sighting: Sighting, group: str, words: frozenset[str]) -> float:
-    said = {word for word in sighting.candidate.appearance if _GROUPS.get(word) == group}
-    if not said:
-        return LOOKS_UNSAID
-    return LOOKS_SO if said & words else LOOKS_OTHERWISE
+    fits = _fits(sighting, group)
+    return max(sum(fits.get(word, 0.0) for word in words), LEAST_LIKELY) if fits else UNTOLD
+
+
+def _fits(sighting: Sighting, group: str) -> dict[str, float]:
+    """The words of a group with how well they fit; empty where nothing tells."""
+    return {word: p for word, p in sighting.candidate.likeness.items() if _GROUPS.get(word) == group}
+
+
+def _speaks_against(sighting: Sighting, group: str, words: frozenset[str]) -> bool:
+    """Whether another word of the group fits clearly better."""
+    best = max((p for word, p in _fits(sighting, group).items() if word not in words), default=0.0)
+    return best > TIE_RATIO * _likelihood(sighting, group, words)
 
 
 def _by_group(attributes: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -232,19 +237,17 @@ def _by_group(attributes: Sequence[str]) -> dict[str, frozenset[str]]:
 
 
 def _about_looks(shown: Sequence[Sighting], attributes: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Looks asked for that the words of what is shown speak against, and those of which they say nothing.
+    """Looks asked for that speak against what is shown, and those of which nothing can be told.
 
-    Only the first leave the answer open. Most regions get no word for most groups, and a finding is not less there for
-    an adjective that can't be checked.
+    Only the first leave the answer open: a finding is not less there for an adjective that can't be checked.
     """
     otherwise, untold = [], []
     for group, words in _by_group(attributes).items():
         asked = " or ".join(word for word in attributes if word in words)
-        said = {_likelihood(sighting, group, words) for sighting in shown}
-        if LOOKS_OTHERWISE in said:
-            otherwise.append(f"{'it is not' if len(shown) == 1 else 'not all of them are'} described as {asked}")
-        elif LOOKS_UNSAID in said:
-            untold.append(f"whether it is {asked} cannot be told: no word for its {group} was decoded")
+        if any(_speaks_against(sighting, group, words) for sighting in shown):
+            otherwise.append(f"{'it does not' if len(shown) == 1 else 'not all of them'} look {asked}")
+        elif not all(_fits(sighting, group) for sighting in shown):
+            untold.append(f"whether it is {asked} cannot be told: nothing was learnt of its {group}")
     return otherwise, untold
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medground.dicom.geometry import Plane
 from medground.dicom.header import ImageHeader
 from medground.dicom.series import Instance
+from medground.schema.box import Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,25 @@ class View:
     def sop_instance_uid(self) -> str | None:
         """None for a plain picture, or where the header has none."""
         return (self.header.sop_instance_uid or None) if self.header else None
+
+
+def surroundings(view: View, box: Box) -> NDArray[np.float32]:
+    """The pixels of a box and a quarter of its longer side around it, as square as the image allows.
+
+    Args:
+        view: is decoded anew.
+        box: pixels of the stored image.
+
+    Returns:
+        Grey, 0..1, (rows, columns), at least one pixel.
+    """
+    shown = view.display()
+    grey = shown if shown.ndim == 2 else shown.mean(2)
+    half = 0.75 * max(box.width_px, box.height_px)
+    (x, y), (rows, columns) = box.centre_px, grey.shape
+    left, top = int(np.clip(x - half, 0, columns - 1)), int(np.clip(y - half, 0, rows - 1))
+    cut: NDArray[np.float32] = grey[top : max(int(y + half), top + 1), left : max(int(x + half), left + 1)]
+    return cut
 
 
 @dataclass(frozen=True, slots=True)

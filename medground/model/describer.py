@@ -54,6 +54,25 @@ class Describer(nn.Module):
         return torch.stack(logits, 1)
 
     @torch.inference_mode()
+    def liken(self, regions_ND: Tensor, groups: Sequence[Sequence[str]]) -> list[Tensor]:
+        """Probabilities of the words of each group for each region, one table (N, words of the group) per group.
+
+        Each group is heard after the likeliest words of those before it, as descriptions are said.
+
+        Raises:
+            ValueError: on a word outside the list.
+        """
+        hidden = self.start(regions_ND)
+        previous = torch.full((len(regions_ND),), len(self.words) + 1, dtype=torch.int64)
+        tables = []
+        for group in groups:
+            ids = torch.tensor([self.words.index(word) + 1 for word in group])
+            hidden = self.cell(self.embed(previous), hidden)
+            tables.append(self.out(hidden)[:, ids].softmax(-1))
+            previous = ids[tables[-1].argmax(-1)]
+        return tables
+
+    @torch.inference_mode()
     def decode(self, regions_ND: Tensor, *, allowed: Sequence[str] | None = None) -> list[tuple[Statement, ...]]:
         """Greedy decoding of all regions at once, each to its end token or `max_words`; a word is said once.
 

@@ -7,54 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from medground.imaging.boxes import clip, fuse, nms
+from medground.imaging.boxes import clip, nms
 from medground.imaging.preprocess import ModelImage, mirrored, stacked
 from medground.model.backbones.interface import Pyramid
 from medground.model.bundle import Bundle, read_bundle
 from medground.model.decoder import Refined
 from medground.model.dense_head import Dense
 from medground.model.network import Proposals
-from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
+from medground.model.raw_reading import FINAL_NMS_IOU, LOWEST_LOGIT, RawReading, fused_with_mirrored
+from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading, Portrait
 from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.errors import UsageError
 from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
 
-FINAL_NMS_IOU = 0.5
-LOWEST_LOGIT = -9.0
 LEAST_CERTAIN_WORD = 0.5  # what is less probable is not said: silence beats a guess
 READ_AT_ONCE_PX = 2**20  # of images of one size: larger batches save a CPU nothing
 FUSED_BOXES = 100  # of each view, before they are taken together
 DESCRIBED_AT_ONCE = 64  # a language model keeps a row of states for each region; more would not fit beside its weights
-
-
-@dataclass(frozen=True, slots=True)
-class RawReading:
-    """What the network says of one phrase on one image, before calibration.
-
-    Attributes:
-        boxes_N4: xyxy pixels of the stored image, best first.
-        logits_N: score before the calibration.
-        frame_boxes_N4: the same boxes in the model frame.
-        presence_logit: of the phrase on the image.
-    """
-
-    boxes_N4: Tensor
-    logits_N: Tensor
-    frame_boxes_N4: Tensor
-    presence_logit: float
-
-    @property
-    def best_logit(self) -> float:
-        """Score of the best box; -9 where there is none."""
-        return float(self.logits_N[0]) if len(self.logits_N) else LOWEST_LOGIT
 
 
 class Grounder:
@@ -136,25 +113,50 @@ class Grounder:
         Returns:
             The words of each, in the order given; none where a candidate has no features.
         """
+        said: list[tuple[str, ...]] = [()] * len(regions)
+        with self._on_device():
+            for allowed, rows, regions_NCSS in self._described_alike(regions):
+                statements = self.bundle.network.backbone.describe(regions_NCSS, allowed=allowed or None)
+                for row, own in zip(rows, statements, strict=True):
+                    said[row] = tuple(s.text for s in own if s.probability >= LEAST_CERTAIN_WORD)
+        return said
+
+    @torch.inference_mode()
+    def liken(self, portraits: Sequence[Portrait], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+        """How well words fit regions, by what the describer would rather say of them; the pixels are not asked.
+
+        Args:
+            portraits: the regions.
+            groups: appearance words of which one is true each, in the order in which they are said.
+
+        Returns:
+            Words with probabilities for each, in the order given, of those its class was described by in training;
+            none where a candidate has no features.
+        """
+        likeness: list[dict[str, float]] = [{} for _ in portraits]
+        regions = [(one.region, one.concept, one.domain) for one in portraits]
+        with self._on_device():
+            for allowed, rows, regions_NCSS in self._described_alike(regions):
+                able = [[word for word in group if word in allowed] for group in groups]
+                own = [group for group in able if group]
+                for group, table in zip(own, self.bundle.network.backbone.liken(regions_NCSS, own), strict=True):
+                    for row, fits in zip(rows, table.tolist(), strict=True):
+                        likeness[row] |= zip(group, fits, strict=True)
+        return likeness
+
+    def _described_alike(
+        self, regions: Sequence[tuple[object, str, Domain]]
+    ) -> Iterator[tuple[tuple[str, ...], list[int], Tensor]]:
+        """Batches of regions of which the same words may be said: these (any if empty), the rows, the features."""
         by_words: dict[tuple[str, ...], list[tuple[int, Tensor]]] = {}
         for row, (features, concept, domain) in enumerate(regions):
             entry = self._described(concept, domain)
             if entry is not None and isinstance(features, Tensor):
                 by_words.setdefault(tuple(sorted(set(entry.words))), []).append((row, features))
-        said: list[tuple[str, ...]] = [()] * len(regions)
-        with self._on_device():
-            for allowed, rows in by_words.items():
-                for start in range(0, len(rows), DESCRIBED_AT_ONCE):
-                    batch = rows[start : start + DESCRIBED_AT_ONCE]
-                    for (row, _), words in zip(batch, self._words([one for _, one in batch], allowed), strict=True):
-                        said[row] = words
-        return said
-
-    def _words(self, features: Sequence[Tensor], allowed: Sequence[str]) -> list[tuple[str, ...]]:
-        """Words of one batch; any word may be said where `allowed` is empty."""
-        regions_NCSS = torch.stack(list(features)).to(self.device)
-        said = self.bundle.network.backbone.describe(regions_NCSS, allowed=allowed or None)
-        return [tuple(s.text for s in words if s.probability >= LEAST_CERTAIN_WORD) for words in said]
+        for allowed, held in by_words.items():
+            for start in range(0, len(held), DESCRIBED_AT_ONCE):
+                batch = held[start : start + DESCRIBED_AT_ONCE]
+                yield allowed, [row for row, _ in batch], torch.stack([one for _, one in batch]).to(self.device)
 
     def _on_device(self) -> AbstractContextManager[object]:
         """New tensors on the device; on a CPU they are anyway, and asking would slow every operation down."""
@@ -217,11 +219,11 @@ class Grounder:
         raws = self._raw(images, phrases, pyramid, text_PD, dense, max_boxes=most)
         turned = [mirrored(image) for image in images]
         others = self._raw(turned, phrases, *self._look(turned, phrases), max_boxes=most)
-        together = [
-            [_together(image, a, b, max_boxes) for a, b in zip(own, other, strict=True)]
+        both = [
+            [fused_with_mirrored(image, a, b, max_boxes) for a, b in zip(own, other, strict=True)]
             for image, own, other in zip(images, raws, others, strict=True)
         ]
-        return pyramid, together
+        return pyramid, both
 
     def _look(self, images: Sequence[ModelImage], phrases: Sequence[Phrase]) -> tuple[Pyramid, Tensor, Dense]:
         network = self.bundle.network
@@ -335,21 +337,6 @@ class Grounder:
             [next(features) if is_able else None for _ in range(len(boxes_N4))]
             for boxes_N4, is_able in zip(frame_boxes, able, strict=True)
         ]
-
-
-def _together(image: ModelImage, own: RawReading, other: RawReading, max_boxes: int) -> RawReading:
-    """A reading and that of the mirror image, whose boxes are mirrored back."""
-    back_N4 = other.frame_boxes_N4[:, [2, 1, 0, 3]].clone()
-    back_N4[:, [0, 2]] = image.letterbox.inner_columns - back_N4[:, [0, 2]]
-    boxes_N4 = torch.cat([own.frame_boxes_N4, back_N4])
-    scores_N = torch.cat([own.logits_N, other.logits_N]).sigmoid()
-    view_N = torch.arange(2).repeat_interleave(torch.tensor([len(own.logits_N), len(other.logits_N)]))
-    frame_N4, fused_N = fuse(boxes_N4, scores_N, view_N, FINAL_NMS_IOU, max_boxes)
-    stored = torch.from_numpy(image.letterbox.to_stored(frame_N4.double().numpy()))
-    presence = (own.presence_logit + other.presence_logit) / 2
-    return RawReading(
-        clip(stored, image.letterbox.columns, image.letterbox.rows), fused_N.logit(eps=1e-6), frame_N4, presence
-    )
 
 
 def _alike(images: Sequence[ModelImage]) -> Iterator[list[int]]:

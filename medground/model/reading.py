@@ -5,7 +5,11 @@ These are the only types that cross from the model to `inference`; boxes are alr
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medground.schema.anatomy import Domain
 
@@ -25,15 +29,33 @@ class Candidate:
     Attributes:
         box_xyxy_px: pixels of the stored image, 0 <= x1 < x2 <= columns.
         score: calibrated probability that the box holds the finding, 0..1.
-        appearance: appearance words decoded from the region, most certain first; empty until it is described.
+        likeness: appearance words with the probability that they fit, 0..1, each group adding up to 1; empty until
+            it is asked for.
         region: features of the region, which only the reader that gave them can describe; None where nothing can be
             said of the class. Two candidates with the same box are the same, whatever their features.
     """
 
     box_xyxy_px: tuple[float, float, float, float]
     score: float
-    appearance: tuple[str, ...] = ()
+    likeness: Mapping[str, float] = field(default_factory=dict, compare=False)
     region: object | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A region whose look is asked for.
+
+    Attributes:
+        region: `Candidate.region` of a reading.
+        concept: vocabulary key of what it was read as.
+        domain: kind of its image.
+        crop: decodes the stored pixels of the region and what surrounds it: 0..1, (rows, columns).
+    """
+
+    region: object
+    concept: str
+    domain: Domain
+    crop: Callable[[], NDArray[np.float32]] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

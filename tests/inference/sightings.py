@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.dicom.geometry import plane_of
 from medground.dicom.header import ImageHeader
 from medground.inference.describe import Place
@@ -15,6 +16,7 @@ from medground.schema.anatomy import Domain
 from medground.schema.box import Box
 from medground.schema.result import Relation, Understood
 from tests.inference.drawn import drawn
+from tests.inference.truth_reader import fits_of
 
 ROWS, COLUMNS = 600, 500
 
@@ -31,7 +33,8 @@ def sighting(
     view = View(image, "a.dcm", 1, header, plane_of(header) if header else None, drawn)
     x1, y1, x2, y2 = (float(edge) for edge in box)
     place = Place(domain, Box(x1=x1, y1=y1, x2=x2, y2=y2), ROWS, COLUMNS, size_mm=size_of(view, (x1, y1, x2, y2)))
-    return Sighting("nodule", Candidate((x1, y1, x2, y2), score, said), view, place)
+    likeness = fits_of(said, tuple(APPEARANCE_WORDS.values()))
+    return Sighting("nodule", Candidate((x1, y1, x2, y2), score, likeness), view, place)
 
 
 def square(side: float, score: float = 0.9, x: float = 10, y: float = 10, **more: object) -> Sighting:

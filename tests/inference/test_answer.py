@@ -163,10 +163,10 @@ def test_a_look_chooses_by_the_decoded_words(film_path: Path) -> None:
     assert shown(tell(film_path, "the dense, round nodule", *NODULES, words=words)) == [MIDDLE]
     irregular = tell(film_path, "the irregular nodule", *NODULES, words=words)
     assert (irregular.verdict, len(irregular.findings)) == (Verdict.UNCERTAIN, 3)
-    assert irregular.warnings[0] == "Not all of them are described as irregular."
+    assert irregular.warnings[0] == "Not all of them look irregular."
     untold = tell(film_path, "the round nodule", *NODULES)
     assert (untold.verdict, len(untold.findings)) == (Verdict.FOUND, 3)
-    assert "no word for its shape was decoded" in untold.warnings[0]
+    assert "nothing was learnt of its shape" in untold.warnings[0]
 
 
 def test_a_look_of_a_doubtful_box_is_as_doubtful(film_path: Path) -> None:

@@ -16,12 +16,11 @@ from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.dicom.header import ImageHeader
 from medground.dicom.image import open_image
 from medground.inference.choose import (
-    LOOKS_OTHERWISE,
-    LOOKS_SO,
-    LOOKS_UNSAID,
+    LEAST_LIKELY,
     SAME_AREA,
     SAME_PLACE,
     TIE_RATIO,
+    UNTOLD,
     at_least,
     chances,
     choose,
@@ -103,8 +102,7 @@ def test_a_choice_is_that_of_all_worlds(relation: Relation, film: ImageHeader) -
         rank = min(case % 3 + 1, len(found))
         count = min(2 + case % 2, len(found)) if rank == 1 and case % 4 == 0 else None
         looks = ("round",) if case % 2 else ()
-        likely = {True: LOOKS_SO, False: LOOKS_OTHERWISE, None: LOOKS_UNSAID}
-        fits = [likely["round" in s.candidate.appearance if s.candidate.appearance else None] for s in found]
+        fits = [s.candidate.likeness.get("round", UNTOLD) for s in found]
         scores = [s.score * (fit if looks else 1) for s, fit in zip(found, fits, strict=True)]
         order = sorted(range(len(found)), key=lambda i: -MEASURES[relation](found[i].candidate.box_xyxy_px))
         in_order = in_every_world([scores[i] for i in order], rank if count is None else 1, count or rank)
@@ -260,12 +258,12 @@ def test_the_one_that_is_described_so_is_meant() -> None:
 def test_looks_that_no_word_tells_are_shown_and_told() -> None:
     choice = choose([square(40, said=("dense",)), square(20)], asked(None, attributes=("round",)))
     assert (choice.shown, choice.undecided) == ((0, 1), False)
-    assert choice.warnings == ("whether it is round cannot be told: no word for its shape was decoded",)
+    assert choice.warnings == ("whether it is round cannot be told: nothing was learnt of its shape",)
 
 
 def test_words_that_speak_against_it_leave_it_open() -> None:
     choice = choose([square(40, said=("oval",))], asked(None, attributes=("round",)))
-    assert (choice.shown, choice.undecided, choice.warnings) == ((0,), True, ("it is not described as round",))
+    assert (choice.shown, choice.undecided, choice.warnings) == ((0,), True, ("it does not look round",))
 
 
 def test_words_of_one_group_are_alternatives_and_of_two_groups_both_count() -> None:
@@ -277,16 +275,27 @@ def test_words_of_one_group_are_alternatives_and_of_two_groups_both_count() -> N
 def test_looks_weigh_in_an_order() -> None:
     found = [square(60, said=("oval",)), square(40, said=("round",)), square(20, said=("round",))]
     choice = choose(found, asked(attributes=("round",)))
-    so, otherwise = 0.9 * LOOKS_SO, 0.9 * LOOKS_OTHERWISE
+    so, otherwise = 0.9 * 0.9, 0.9 * 0.1 / 6
     expected = (otherwise, so * (1 - otherwise), so * (1 - otherwise) * (1 - so))
     assert choice.chances == pytest.approx(expected, abs=1e-12)
     assert (choice.shown, choice.undecided) == ((1,), False)
     assert choose(found, asked()).shown == (0,)
 
 
-def test_the_likelihoods_are_an_order() -> None:
-    assert 0 < LOOKS_OTHERWISE < LOOKS_UNSAID < LOOKS_SO < 1
-    assert LOOKS_SO > TIE_RATIO * LOOKS_UNSAID  # or a word would not single out what has it
+def test_a_look_that_fits_as_well_as_another_settles_nothing_and_speaks_against_nothing() -> None:
+    close = {"round": 0.45, "oval": 0.55}
+    found = [replace(s, candidate=replace(s.candidate, likeness=close)) for s in (square(40), square(20, x=200))]
+    choice = choose(found, asked(None, attributes=("round",)))
+    assert (choice.shown, choice.undecided, choice.warnings) == ((0, 1), False, ())
+    both = choose(found, asked(None, attributes=("round", "oval")))
+    assert (both.shown, both.undecided) == ((0, 1), False)
+
+
+def test_a_look_that_its_kind_never_has_is_least_likely() -> None:
+    (one,) = (replace(s, candidate=replace(s.candidate, likeness={"irregular": 1.0})) for s in (square(40),))
+    choice = choose([one, square(20, x=200)], asked(None, attributes=("round",)))
+    assert choice.shown == (1,)
+    assert choose([one], asked(attributes=("round",))).chances == pytest.approx((0.9 * LEAST_LIKELY,))
 
 
 def test_a_picture_without_header_compares_sizes_and_nearness_and_no_sides() -> None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from medground.data.vocabulary import load_vocabulary
 from medground.imaging.preprocess import ModelImage
-from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
+from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading, Portrait
 from medground.model.scope import Scope
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
@@ -71,3 +71,16 @@ class TruthReader:
 
     def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
         return [("round",)] * len(regions)
+
+    def liken(self, portraits: Sequence[Portrait], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+        said = self.describe([(one.region, one.concept, one.domain) for one in portraits])
+        return [fits_of(words, groups) for words in said]
+
+
+def fits_of(words: Sequence[str], groups: Sequence[Sequence[str]], sure: float = 0.9) -> dict[str, float]:
+    """How well the words of each group fit what is described by one of them; nothing of the other groups."""
+    fits: dict[str, float] = {}
+    for group in groups:
+        if set(group) & set(words):
+            fits |= {word: sure if word in words else (1 - sure) / (len(group) - 1) for word in group}
+    return fits

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from medground.model.config import DescriberConfig
@@ -41,3 +42,21 @@ def test_nothing_to_describe():
     describer = Describer(4, DescriberConfig(words=WORDS))
     assert describer.decode(torch.zeros(0, 4)) == []
     assert Describer(4, DescriberConfig()).decode(torch.zeros(2, 4)) == [(), ()]
+
+
+def test_likeness_is_what_would_be_said_after_the_likeliest_words_before():
+    torch.manual_seed(0)
+    describer = Describer(4, DescriberConfig(words=WORDS, width=32, max_words=4))
+    groups = (("oval", "round"), ("faint", "dense"))
+    regions = torch.randn(6, 4) * 3
+    shapes, densities = describer.liken(regions, groups)
+    assert [*shapes.sum(1).tolist(), *densities.sum(1).tolist()] == pytest.approx([1.0] * 12)
+    for row, region in enumerate(regions):
+        first = describer(region[None], describer.targets([()]))[0, 0].detach().softmax(-1)
+        assert float(shapes[row, 1]) == pytest.approx(float(first[1] / (first[1] + first[2])), abs=1e-6)
+        shape = groups[0][int(shapes[row].argmax())]
+        second = describer(region[None], describer.targets([(shape,)]))[0, 1].detach().softmax(-1)
+        assert float(densities[row, 0]) == pytest.approx(float(second[4] / (second[3] + second[4])), abs=1e-6)
+    assert [table.shape for table in describer.liken(torch.zeros(0, 4), groups)] == [(0, 2), (0, 2)]
+    with pytest.raises(ValueError, match="not in"):
+        describer.liken(regions, (("striped",),))

@@ -183,6 +183,10 @@ class CompactBackbone(Backbone):
         loss = sequence_loss(self.describer(vector_ND, target_NT), target_NT, ignore=IGNORE)
         return loss, (target_NT != IGNORE).sum().to(loss.dtype)
 
+    def liken(self, regions_NCSS: Tensor, groups: Sequence[Sequence[str]]) -> list[Tensor]:
+        """How well the words of each group fit each region."""
+        return self.describer.liken(self.describer_region(regions_NCSS.flatten(1)), groups)
+
     def describe(self, regions_NCSS: Tensor, *, allowed: Sequence[str] | None = None) -> list[tuple[Statement, ...]]:
         """Appearance words of each region, greedily to the end."""
         if not len(regions_NCSS):

@@ -106,6 +106,18 @@ class Backbone(nn.Module, ABC):
             allowed: closed list of statements; free text if None.
         """
 
+    @abstractmethod
+    def liken(self, regions_NCSS: Tensor, groups: Sequence[Sequence[str]]) -> list[Tensor]:
+        """How well statements fit each region, by what the decoder would rather say of it.
+
+        Args:
+            regions_NCSS: as in `description_loss`.
+            groups: statements of which one is true each, in the order in which they are said.
+
+        Returns:
+            For each group a table (N, number of its statements) of probabilities; each row adds up to 1.
+        """
+
     def pretrained(self) -> Path | None:
         """Folder of the pretrained weights; None where everything is learned from nothing."""
         return None

@@ -130,6 +130,38 @@ class SoftTokenDescriber(nn.Module):
             searches = [sorted(paths, key=lambda path: -path.total_log)[:beams] for paths in grown]
         return [paths[0].said for paths in searches]
 
+    @torch.no_grad()
+    def liken(self, language: Language, regions_NCSS: Tensor, groups: Sequence[Sequence[str]]) -> list[Tensor]:
+        """Probabilities of the statements of each group for each region, one table (N, statements) per group.
+
+        A statement counts by the probability of its tokens and of its end, after the likeliest of the groups before it.
+        """
+        stops = torch.tensor([separator_of(language), language.end])
+        said: list[list[int]] = [[] for _ in range(len(regions_NCSS))]
+        before_NTD = self._before(language, regions_NCSS)
+        tables = []
+        for group in groups:
+            spellings = [spelled(language, statement) for statement in group]
+            logs = [
+                [self._log(language, before_1TD[None], prefix, ids, stops) for ids in spellings]
+                for before_1TD, prefix in zip(before_NTD, said, strict=True)
+            ]
+            tables.append(torch.tensor(logs).reshape(-1, len(group)).softmax(-1))
+            for prefix, best in zip(said, tables[-1].argmax(-1).tolist(), strict=True):
+                prefix += [*spellings[best], separator_of(language)]
+        return tables
+
+    def _log(
+        self, language: Language, before_1TD: Tensor, prefix: Sequence[int], ids: Sequence[int], stops: Tensor
+    ) -> float:
+        """Log probability of saying `ids`, and then no more or something else, after `prefix`."""
+        row = torch.tensor([[*prefix, *ids]], dtype=torch.int64, device=before_1TD.device)
+        words_1TD = language.embed(row).to(before_1TD.dtype)
+        log_TV = language.logits(torch.cat([before_1TD, words_1TD], 1))[0].log_softmax(-1).cpu()
+        first = before_1TD.shape[1] - 1 + len(prefix)  # what stands here foretells the first of `ids`
+        tokens = log_TV[range(first, first + len(ids)), list(ids)].sum()
+        return float(tokens + log_TV[first + len(ids), stops].logsumexp(0))
+
     def _before(self, language: Language, regions_NCSS: Tensor) -> Tensor:
         soft_N1D = self.norm(self.soft(regions_NCSS.flatten(1)))[:, None]
         prompt = torch.tensor([language.ids(self.prompt)], dtype=torch.int64, device=regions_NCSS.device)

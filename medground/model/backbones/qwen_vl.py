@@ -195,6 +195,10 @@ class QwenVl(Backbone):
         """What is said about each region; from the closed list `allowed` if given."""
         return self.describer.decode(self.language, regions_NCSS, allowed, beams)
 
+    def liken(self, regions_NCSS: Tensor, groups: Sequence[Sequence[str]]) -> list[Tensor]:
+        """How well the statements of each group fit each region."""
+        return self.describer.liken(self.language, regions_NCSS, groups)
+
     def pretrained(self) -> Path:
         """Where they came from."""
         return self.folder

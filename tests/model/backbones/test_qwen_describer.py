@@ -168,3 +168,20 @@ def test_words_that_end_statements_are_refused(language, describer):
     language.ids = lambda _text: [1, 2]
     with pytest.raises(UsageError, match="as 2 tokens"):
         separator_of(language)
+
+
+def test_likeness_is_the_probability_of_a_statement_and_its_end_after_the_likeliest_before(language, describer):
+    groups = (["ab", "abc", "d"], ["c", "dd"])
+    tables = describer.liken(language, regions(4), groups)
+    for row, region in enumerate(regions(4)):
+        prefix: list[int] = []
+        for group, table in zip(groups, tables, strict=True):
+            logs = []
+            for statement in group:
+                ids = [*prefix, *spelled(language, statement)]
+                ends = [log_probability(language, describer, region, [*ids, stop]) for stop in (0, 2)]
+                logs.append(math.log(sum(map(math.exp, ends))))
+            expected = torch.tensor(logs).softmax(0).tolist()
+            assert table[row].tolist() == pytest.approx(expected, abs=1e-5)
+            prefix += [*spelled(language, group[int(table[row].argmax())]), 2]
+    assert [table.shape for table in describer.liken(language, regions(0), groups)] == [(0, 3), (0, 2)]
