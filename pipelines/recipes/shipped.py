@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from medground.data.augment import AugmentConfig
+from medground.training.objective import LossWeights
 from medground.training.recipe import DataMix, Recipe, Stage
 from pipelines.recipes.compact import CONCEPTS, HEADS, SEED, TEXT, VISION, compact_model
-from pipelines.recipes.stages import align, general, hard, joint, queries, restore, turned
+from pipelines.recipes.stages import align, general, hard, joint, queries, restore, telling, turned
 
 LABELLED = ("phantom", "slices", "chest", "limb", "other", "close phantom", "close chest", "close limb")
 
@@ -14,18 +15,20 @@ def shipped() -> Recipe:
     """Hidden patches, everything at small size, the three stages, all open between them, queries and words."""
     stages = (
         restore(300, ("unlabelled", "chest", "limb")),
-        general(2600, LABELLED).model_copy(update={"focus": 0.3}),
+        telling(general(2600, LABELLED).model_copy(update={"focus": 0.3})),
         align(100),
-        joint(1500),
-        Stage(
-            name="open",
-            steps=900,
-            trainable=(VISION, TEXT, *HEADS),
-            learning_rate=7e-4,
-            warmup_steps=40,
-            judge_every=225,
+        telling(joint(1500)),
+        telling(
+            Stage(
+                name="open",
+                steps=900,
+                trainable=(VISION, TEXT, *HEADS),
+                learning_rate=7e-4,
+                warmup_steps=40,
+                judge_every=225,
+            )
         ),
-        hard(150),
+        telling(hard(150)),
         queries(200, words=True),
     )
     return turned(
@@ -52,6 +55,7 @@ def shipped() -> Recipe:
                 pasted=4,
             ),
             augment=AugmentConfig(size_px=384, scale=(0.65, 1.3), mosaic=0.2, focus=0.3),
+            losses=LossWeights(words=0.3),
             stages=tuple(s if s.pools else s.model_copy(update={"pools": LABELLED}) for s in stages),
         )
     )

@@ -16,6 +16,11 @@ def turned(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"stages": stages})
 
 
+def telling(stage: Stage) -> Stage:
+    """The stage with the describer taught as well, so that features hold what words are about."""
+    return stage.model_copy(update={"words": True, "joint": True, "trainable": (*stage.trainable, WORDS)})
+
+
 def restore(steps: int, pools: tuple[str, ...]) -> Stage:
     """Pretraining without labels: hidden patches of films."""
     return Stage(
