@@ -22,6 +22,7 @@ JOBS = {
     "closer": "time and score three ways of looking at large films: once, closer, everywhere",
     "volumes": "ask phantom CTs for nodules: sensitivity, extents in mm, time and memory",
     "crowded": "merge and describe the boxes of crowded films in three ways: time, doubles, lesions swallowed",
+    "otherwise": "ask the same question of the same film stored in other ways",
     "compare": "one page of several runs on the same images, rare findings first",
     "export-runs": "write runs of MLflow as small files that are committed",
     "mlflow-ui": "open MLflow with the shipped model's runs",

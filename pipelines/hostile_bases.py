@@ -42,7 +42,7 @@ SIDE = 64
 _DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 _NATIVE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 # By name: pydicom would try GDCM first, whose RLE encoder aborts the process.
-_ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
+ENCODERS: dict[str, tuple[str, dict[str, Any]]] = {
     RLELossless: ("pydicom", {}),
     JPEGLSLossless: ("pyjpegls", {}),
     JPEGLSNearLossless: ("pyjpegls", {"jls_error": 3}),
@@ -132,7 +132,7 @@ def _file(pixels: NDArray[Any], syntax: str = ExplicitVRLittleEndian, frames: in
     value = pixels.astype(pixels.dtype.newbyteorder(">" if big else "<")).tobytes()
     if syntax in _NATIVE:
         return _with_pixels(dataset, value, syntax, "OW" if dataset.BitsAllocated > 8 else "OB")
-    plugin, options = _ENCODERS[syntax]
+    plugin, options = ENCODERS[syntax]
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     set_pixel_data(dataset, pixels, dataset.PhotometricInterpretation, dataset.BitsStored, generate_instance_uid=False)
@@ -165,13 +165,25 @@ def _jpeg(rgb: NDArray[np.uint8]) -> bytes:
 
 
 def _by_gdcm(pixels: NDArray[Any], syntax: int) -> bytes:
-    """Lossless JPEG, which only GDCM writes, from file to file."""
+    stream, uid = stream_of_gdcm(_file(pixels), syntax)
+    return _with_pixels(_dataset(pixels), encapsulate([stream]), uid, "OB", encapsulated=True)
+
+
+def stream_of_gdcm(native: bytes, syntax: int) -> tuple[bytes, str]:
+    """The compressed pixels of a file of one frame, and the UID of the syntax.
+
+    Lossless JPEG is written by GDCM only, and only from file to file.
+
+    Args:
+        native: a whole file, not compressed.
+        syntax: of `gdcm.TransferSyntax`.
+    """
     reader, writer, change = gdcm.ImageReader(), gdcm.ImageWriter(), gdcm.ImageChangeTransferSyntax()
     change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
     with tempfile.TemporaryDirectory() as folder:
-        native, compressed = Path(folder) / "native.dcm", Path(folder) / "compressed.dcm"
-        native.write_bytes(_file(pixels))
-        reader.SetFileName(str(native))
+        plain, compressed = Path(folder) / "native.dcm", Path(folder) / "compressed.dcm"
+        plain.write_bytes(native)
+        reader.SetFileName(str(plain))
         if not reader.Read():
             raise RuntimeError("GDCM cannot read the native image")
         change.SetInput(reader.GetImage())
@@ -183,8 +195,7 @@ def _by_gdcm(pixels: NDArray[Any], syntax: int) -> bytes:
         if not writer.Write():
             raise RuntimeError("GDCM cannot write the compressed image")
         stream = next(generate_frames(dcmread(compressed).PixelData, number_of_frames=1))
-    uid = gdcm.TransferSyntax(syntax).GetString()
-    return _with_pixels(_dataset(pixels), encapsulate([stream]), uid, "OB", encapsulated=True)
+    return stream, gdcm.TransferSyntax(syntax).GetString()
 
 
 def _deflated_frames(pixels: NDArray[np.uint16]) -> bytes:

@@ -6,6 +6,7 @@ Pixel coordinates are those of `Box`: (0, 0) is the outer corner of the first pi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medground.dicom.header import ImageHeader, Orientation, Vector
@@ -14,6 +15,7 @@ from medground.schema.anatomy import Side
 # Parts that lie on both sides of the midline: there Laterality tells the projection, not the side of what is seen.
 _TRUNK = frozenset({"CHEST", "THORAX", "LUNG", "HEART", "ABDOMEN", "PELVIS", "WHOLEBODY"})
 _HEAD_AND_SPINE = frozenset({"HEAD", "SKULL", "BRAIN", "NECK", "SPINE", "CSPINE", "TSPINE", "LSPINE"})
+_AXES = {"L": "x", "R": "x", "P": "y", "A": "y", "H": "z", "F": "z"}  # of LPS
 _SETTLED = 0.7  # cosine: an axis within 45 degrees of the patient's
 
 
@@ -83,6 +85,31 @@ def head_direction(header: ImageHeader) -> int | None:
         return None if toward_head is None else -toward_head
     letters = header.patient_orientation
     return {"F": 1, "H": -1}.get(letters[1][0]) if letters else None
+
+
+def directions(header: ImageHeader) -> tuple[str, str] | None:
+    """Which way the patient lies: the letters (L, R, A, P, H, F) toward which columns and rows increase.
+
+    Returns:
+        E.g. ("L", "F") for a film as it hangs; None where the header leaves it open, also where an axis is oblique.
+
+    Source: PS3.3 C.7.6.1.1.1 (Patient Orientation), C.7.6.2.1.1 (Image Orientation (Patient)).
+    """
+    if header.image_orientation is not None:
+        along = [_letter(header.image_orientation[:3]), _letter(header.image_orientation[3:])]
+    elif header.patient_orientation is not None:
+        along = [letters[0] if letters[0] in _AXES else "" for letters in header.patient_orientation]
+    else:
+        return None
+    across, down = along
+    return (across, down) if across and down and _AXES[across] != _AXES[down] else None
+
+
+def _letter(direction: Sequence[float]) -> str:
+    for cosine, letters in zip(direction, ("LR", "PA", "HF"), strict=True):
+        if abs(cosine) >= _SETTLED:
+            return letters[cosine < 0]
+    return ""
 
 
 def side_of_box(header: ImageHeader, box_xyxy_px: tuple[float, float, float, float]) -> Side | None:

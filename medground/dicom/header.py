@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
 from pydicom import Dataset
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from medground.dicom.elements import functional_item, items, number, numbers, text, texts, whole
 from medground.dicom.limits import Limits
@@ -16,6 +18,7 @@ Vector = tuple[float, float, float]
 Orientation = tuple[float, float, float, float, float, float]
 
 _CROSS_SECTIONAL = frozenset({"CT", "MR", "PT", "NM", "US", "OPT", "RTDOSE", "SEG"})
+LOSSY_SYNTAXES = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless})  # others may be either
 _BITS_ALLOCATED = frozenset({1, 8, 16, 32, 64})
 
 
@@ -39,6 +42,8 @@ class ImageHeader:
         samples_per_pixel, bits_allocated, bits_stored, signed: layout of a stored pixel.
         unused_low_bits: bits below the stored ones, in old files whose High Bit is not one less than Bits Stored.
         image_type: values of Image Type, e.g. ("ORIGINAL", "PRIMARY", "AXIAL").
+        lossy: whether the pixels went through a lossy compression, now or once (PS3.3 C.7.6.1.1.5).
+        lossy_ratio: of all such compressions together, e.g. 20 for 20:1; None where it is not told.
     """
 
     sop_class_uid: str
@@ -68,6 +73,8 @@ class ImageHeader:
     signed: bool = False
     unused_low_bits: int = 0
     image_type: tuple[str, ...] = ()
+    lossy: bool = False
+    lossy_ratio: float | None = None
 
 
 def read_header(dataset: Dataset, transfer_syntax_uid: str, limits: Limits) -> ImageHeader:
@@ -127,7 +134,15 @@ def read_header(dataset: Dataset, transfer_syntax_uid: str, limits: Limits) -> I
         signed=whole(dataset, "PixelRepresentation") == 1,
         unused_low_bits=low_bits if 0 < low_bits <= allocated - stored else 0,
         image_type=texts(dataset, "ImageType"),
+        lossy=text(dataset, "LossyImageCompression") == "01" or transfer_syntax_uid in LOSSY_SYNTAXES,
+        lossy_ratio=_lossy_ratio(dataset),
     )
+
+
+def _lossy_ratio(dataset: Dataset) -> float | None:
+    """All compressions together; None where one is told as less than 1."""
+    ratios = numbers(dataset, "LossyImageCompressionRatio")
+    return math.prod(ratios) if ratios and min(ratios) >= 1 else None
 
 
 def _required(dataset: Dataset, keyword: str, default: int | None = None) -> int:

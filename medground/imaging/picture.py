@@ -16,7 +16,8 @@ from medground.schema.errors import InputNotFoundError, LimitError, UnreadableFi
 
 MAX_PIXELS = 50_000_000  # a colour picture of this size takes 600 MB as float32
 MAX_BYTES = 256 * 1024 * 1024
-_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_JPEG = b"\xff\xd8\xff"
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", _JPEG)
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
@@ -30,6 +31,14 @@ def is_picture(path: Path) -> bool:
         raise InputNotFoundError(f"there is no file at {path}; check the path")
     with path.open("rb") as file:
         return file.read(8).startswith(_SIGNATURES)
+
+
+def is_jpeg(source: Path | bytes) -> bool:
+    """Whether a picture, a file or its bytes, is a JPEG."""
+    if isinstance(source, bytes):
+        return source.startswith(_JPEG)
+    with source.open("rb") as file:
+        return file.read(len(_JPEG)) == _JPEG
 
 
 def read_picture(source: Path | bytes, *, name: str | None = None) -> NDArray[np.float32]:

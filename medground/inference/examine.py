@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medground.imaging.preprocess import ModelImage, prepare
+from medground.imaging.upright import AS_IT_IS
 from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, Looking, look_closer
 from medground.inference.reader import Reader
 from medground.inference.scope import gate_header, gate_pixels, gate_reading
 from medground.inference.targets import phrases_of
 from medground.inference.understand import Question
-from medground.inference.views import Group, View
+from medground.inference.views import Group, View, upright
 from medground.inference.volumes import beside, stack_of
 from medground.model.reading import ImageReading, Phrase
 from medground.schema.anatomy import Domain
@@ -100,8 +101,24 @@ def examine(
     prepared = _prepared(group, reader, limits, reasons, refused, looked_at)
     for batch in _batches(_with_neighbours(prepared, group) if group.is_volume else prepared):
         for view, image, closer in _read(batch, phrases, gate.domains, reader, limits, reasons):
-            looks.append(Look(view, closer.reading, image.letterbox.columns, image.letterbox.rows, closer.share))
+            looks.append(_as_stored(view, image, closer))
     return _within_scope(group, looks, reasons, tuple(refused))
+
+
+def _as_stored(view: View, image: ModelImage, closer: Closer) -> Look:
+    """A look in pixels of the stored image, which was turned upright to be read."""
+    columns, rows, turn = image.letterbox.columns, image.letterbox.rows, upright(view)
+    if turn == AS_IT_IS:
+        return Look(view, closer.reading, columns, rows, closer.share)
+    columns, rows = (rows, columns) if turn.swap else (columns, rows)
+    phrases = tuple(
+        replace(
+            heard,
+            candidates=tuple(replace(c, box_xyxy_px=turn.back(c.box_xyxy_px, columns, rows)) for c in heard.candidates),
+        )
+        for heard in closer.reading.phrases
+    )
+    return Look(view, replace(closer.reading, phrases=phrases), columns, rows, closer.share)
 
 
 def _read(
@@ -163,7 +180,7 @@ def _prepared(
         pixels = _pixels(view, refused)
         looked_at()
         if pixels is not None:
-            image = prepare(pixels, reader.image_size_px, keep_full=limits.looking != Looking.ONCE)
+            image = prepare(upright(view).apply(pixels), reader.image_size_px, keep_full=limits.looking != Looking.ONCE)
             reason = gate_pixels(pixels.shape[1], pixels.shape[0], image.colourfulness, reader.scope)
             if reason:
                 reasons.append(reason)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from medground.dicom.discover import Discovery, discover
 from medground.dicom.found import Found
 from medground.dicom.geometry import plane_of
+from medground.dicom.header import ImageHeader
 from medground.dicom.image import DicomImage
 from medground.dicom.series import Instance, Series
 from medground.dicom.series import Study as DicomStudy
-from medground.imaging.picture import read_picture
+from medground.imaging.picture import is_jpeg, read_picture
 from medground.inference.ids import instance_key
 from medground.inference.views import Group, Study, View
 from medground.schema.errors import InputError, NotAnImageError
@@ -58,7 +59,7 @@ def gather(inputs: Sequence[Path]) -> Gathered:
         (key,) = study.instance_keys
         before = pictures.get(key)
         sources = (*before.sources, *study.sources) if before else study.sources
-        pictures[key] = Study(None, sources, before.groups if before else study.groups)
+        pictures[key] = Study(None, sources, before.groups if before else study.groups, study.warnings)
     studies += pictures.values()
     if not studies:
         raise _nothing_to_look_at(found)
@@ -85,7 +86,8 @@ def _picture_study(picture: Found) -> Study:
         return read_picture(picture.content(), name=picture.source)
 
     view = View(instance_key(None, content), picture.source, 1, None, None, display)
-    return Study(None, (picture.source,), (Group((view,)),))
+    lossy = ("It is a JPEG, compressed with loss: small or faint findings may have changed.",)
+    return Study(None, (picture.source,), (Group((view,)),), lossy if is_jpeg(content) else ())
 
 
 def _dicom_study(study: DicomStudy, warnings: Sequence[str]) -> Study:
@@ -94,7 +96,19 @@ def _dicom_study(study: DicomStudy, warnings: Sequence[str]) -> Study:
     sources = tuple(instance.source for instance in instances)
     noticed = [warning for series in study.series for warning in series.warnings]
     noticed += [warning for warning in warnings if any(source in warning for source in sources)]
+    noticed += _lossy([instance.header for instance in instances])
     return Study(study.study_instance_uid or None, sources, tuple(groups), tuple(noticed), instances)
+
+
+def _lossy(headers: Sequence[ImageHeader]) -> list[str]:
+    """What is told of images that lost detail when they were compressed."""
+    lossy = [header for header in headers if header.lossy]
+    if not lossy:
+        return []
+    ratios = [header.lossy_ratio for header in lossy if header.lossy_ratio is not None]
+    told = f" ({'up to ' if len(ratios) > 1 else ''}{max(ratios):.0f}:1)" if ratios else ""
+    which = "Its image was" if len(headers) == 1 else f"{len(lossy)} of its {len(headers)} images were"
+    return [f"{which} compressed with loss{told}: small or faint findings may have changed."]
 
 
 def _groups(series: Series) -> list[Group]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medground.dicom.geometry import Plane
+from medground.dicom.geometry import Plane, directions
 from medground.dicom.header import ImageHeader
 from medground.dicom.series import Instance
+from medground.imaging.upright import AS_IT_IS, Turn
 from medground.schema.box import Box
 
 
@@ -45,6 +46,20 @@ class View:
         return (self.header.sop_instance_uid or None) if self.header else None
 
 
+def upright(view: View) -> Turn:
+    """How to turn a view so that it lies as training images do: the patient's left at the right, feet or back below.
+
+    A lateral view keeps its left and right: it is hung either way. What the header leaves open stays as it is.
+    """
+    along = directions(view.header) if view.header else None
+    if along is None:
+        return AS_IT_IS
+    across, down = along
+    swap = across in "HF" or (across in "AP" and down in "LR")
+    across, down = (down, across) if swap else (across, down)
+    return Turn(swap, mirror_x=across == "R", mirror_y=down in "HA")
+
+
 def surroundings(view: View, box: Box) -> NDArray[np.float32]:
     """The pixels of a box and a quarter of its longer side around it, as square as the image allows.
 
@@ -53,7 +68,7 @@ def surroundings(view: View, box: Box) -> NDArray[np.float32]:
         box: pixels of the stored image.
 
     Returns:
-        Grey, 0..1, (rows, columns), at least one pixel.
+        Grey, 0..1, (rows, columns), upright, at least one pixel.
     """
     shown = view.display()
     grey = shown if shown.ndim == 2 else shown.mean(2)
@@ -61,7 +76,7 @@ def surroundings(view: View, box: Box) -> NDArray[np.float32]:
     (x, y), (rows, columns) = box.centre_px, grey.shape
     left, top = int(np.clip(x - half, 0, columns - 1)), int(np.clip(y - half, 0, rows - 1))
     cut: NDArray[np.float32] = grey[top : max(int(y + half), top + 1), left : max(int(x + half), left + 1)]
-    return cut
+    return upright(view).apply(cut)
 
 
 @dataclass(frozen=True, slots=True)

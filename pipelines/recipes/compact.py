@@ -6,6 +6,7 @@ from itertools import chain
 
 from medground.data.augment import AugmentConfig
 from medground.data.phantom.appearance import APPEARANCE_WORDS
+from medground.data.phantom.ct_nodules import NODULE_WORDS
 from medground.model.config import CompactConfig, DescriberConfig, ModelConfig
 from medground.training.recipe import DataMix, Recipe, Stage
 
@@ -39,7 +40,7 @@ SEED = 20261124
 
 def compact_model(concepts: tuple[str, ...], image_size_px: int = 512, *, beside: bool = False) -> ModelConfig:
     """The compact model for some concepts; with `beside`, slices of a volume are read with their neighbours."""
-    words = DescriberConfig(words=tuple(chain.from_iterable(APPEARANCE_WORDS.values())))
+    words = DescriberConfig(words=tuple(dict.fromkeys(chain(*APPEARANCE_WORDS.values(), NODULE_WORDS))))
     backbone = CompactConfig(describer=words, beside=beside)
     return ModelConfig(image_size_px=image_size_px, backbone=backbone, classes=concepts)
 

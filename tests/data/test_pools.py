@@ -22,6 +22,7 @@ from medground.data.sample import quantise, restore
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.box import Box
 from medground.schema.record import ImageRecord, Region
+from pipelines.recipes.compact import compact_model
 
 
 def test_quantising_loses_at_most_half_a_step():
@@ -82,6 +83,9 @@ def test_slices_of_a_volume_are_different_ones_and_carry_their_neighbours():
     shown = {n for region in volume.regions3d for n in region.boxes}
     assert sum(bool(one.concepts) for one in held) == min(SHOWN_OF_A_VOLUME, len(shown))
     assert len({one.pixels_HW.tobytes() for one in held}) == SLICES_OF_A_VOLUME
+    said = {word for one in held for words in one.appearance for word in words}
+    assert said
+    assert said <= set(compact_model(("nodule",)).backbone.describer.words)
     for one in held:
         assert one.beside_2HW is not None
         assert one.beside_2HW.shape == (2, 256, 256)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medground.dicom.geometry import Plane, columns_toward_left, head_direction, plane_of, side_of_box
+from medground.dicom.geometry import Plane, columns_toward_left, directions, head_direction, plane_of, side_of_box
 from medground.dicom.header import ImageHeader
 from medground.schema.anatomy import Side
 
@@ -114,3 +114,23 @@ def test_side_of_a_limb_is_that_of_the_image() -> None:
     assert side_of_box(hand, (150, 10, 190, 40)) == Side.RIGHT
     chest = _header(body_part="CHEST", image_laterality="R", patient_orientation=("L", "F"))
     assert side_of_box(chest, (150, 10, 190, 40)) == Side.LEFT
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({}, None),
+        ({"patient_orientation": ("L", "F")}, ("L", "F")),
+        ({"patient_orientation": ("RH", "HL")}, ("R", "H")),
+        ({"patient_orientation": ("L", "R")}, None),
+        ({"patient_orientation": ("LE", "D")}, None),
+        ({"image_orientation": AXIAL}, ("L", "P")),
+        ({"image_orientation": CORONAL}, ("L", "F")),
+        ({"image_orientation": SAGITTAL}, ("P", "F")),
+        ({"image_orientation": (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0), "patient_orientation": ("L", "P")}, ("R", "A")),
+        ({"image_orientation": (0.0, 0.0, 1.0, 0.0, 1.0, 0.0)}, ("H", "P")),
+        ({"image_orientation": (0.6, 0.6, 0.53, -0.6, 0.7, -0.1)}, None),
+    ],
+)
+def test_directions_are_the_letters_of_the_axes_that_lie_nearest(elements: dict[str, Any], expected: Any) -> None:
+    assert directions(_header(**elements)) == expected

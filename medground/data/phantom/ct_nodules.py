@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from medground.schema.errors import UsageError
 
 Surface = Literal["smooth", "spiculated"]
 Composition = Literal["solid", "calcified", "ground-glass"]
+NODULE_WORDS: Final = (*get_args(Surface), *get_args(Composition))
 Attachment = Literal["none", "vessel", "pleura"]
 
 DIAMETER_MM: Final = (3.0, 30.0)

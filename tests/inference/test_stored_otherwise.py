@@ -1,0 +1,154 @@
+"""The same patient stored otherwise: the answer is about the patient, and its boxes about the stored pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medground.imaging.upright import Turn
+from medground.inference.gather import gather
+from medground.inference.ground import Request, ground
+from medground.inference.views import surroundings, upright
+from medground.schema.anatomy import Side
+from medground.schema.box import Box
+from medground.schema.result import Answer, StudyResult, Verdict
+from tests.inference.blob_reader import CT, BlobReader
+from tests.inference.drawn import drawn, write_ct_slice, write_dx
+
+LEFT_NODULE = (380, 100, 420, 140)
+FILM = drawn([LEFT_NODULE], columns=480)
+TURNS = {
+    ("L", "F"): Turn(),
+    ("R", "F"): Turn(mirror_x=True),
+    ("L", "H"): Turn(mirror_y=True),
+    ("R", "H"): Turn(mirror_x=True, mirror_y=True),
+    ("F", "L"): Turn(swap=True),
+    ("H", "L"): Turn(swap=True, mirror_y=True),
+    ("F", "R"): Turn(swap=True, mirror_x=True),
+    ("H", "R"): Turn(swap=True, mirror_x=True, mirror_y=True),
+}
+
+
+def stored(turn: Turn) -> np.ndarray:
+    """The film laid down so that the turn brings it upright."""
+    laid = FILM[:: -1 if turn.mirror_y else 1, :: -1 if turn.mirror_x else 1]
+    laid = laid.swapaxes(0, 1) if turn.swap else laid
+    assert np.array_equal(turn.apply(laid), FILM)
+    return np.ascontiguousarray(laid)
+
+
+def study(path: Path, *queries: str, reader: BlobReader | None = None) -> StudyResult:
+    return ground(gather([path]), Request(queries or ("nodule",)), reader or BlobReader()).result.studies[0]
+
+
+def the_box(given: Answer) -> tuple[int, ...]:
+    (finding,) = given.findings
+    return tuple(round(edge) for edge in finding.box_xyxy_px)
+
+
+@pytest.mark.parametrize("letters", TURNS)
+def test_however_a_film_lies_it_is_read_upright_and_boxed_as_stored(letters: tuple[str, str], tmp_path: Path) -> None:
+    turn = TURNS[letters]
+    pixels = stored(turn)
+    path = write_dx(tmp_path / "a.dcm", pixels, PatientOrientation=list(letters))
+    left, right = study(path, "left lung nodule", "right lung nodule").answers
+    rows, columns = pixels.shape
+    assert the_box(left) == turn.back(LEFT_NODULE, columns, rows)
+    x1, y1, x2, y2 = the_box(left)
+    assert (pixels[y1:y2, x1:x2] == 1).all()
+    if not turn.swap:  # which side of a column a box lies on is not told of films on their side
+        assert left.findings[0].laterality == Side.LEFT
+        assert right.verdict == Verdict.NOT_FOUND
+
+
+def test_a_lateral_view_and_a_silent_header_are_read_as_stored(tmp_path: Path) -> None:
+    for letters in (["P", "F"], ["A", "F"], None, ["L", "L"], ["?", "F"]):
+        path = write_dx(tmp_path / "a.dcm", FILM, PatientOrientation=letters)
+        (view,) = gather([path]).studies[0].views
+        assert upright(view) == Turn(), letters
+    path = write_dx(tmp_path / "a.dcm", FILM, PatientOrientation=["P", "H"])
+    assert upright(gather([path]).studies[0].views[0]) == Turn(mirror_y=True)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        ([1, 0, 0, 0, 1, 0], Turn()),
+        ([-1, 0, 0, 0, 1, 0], Turn(mirror_x=True)),
+        ([1, 0, 0, 0, -1, 0], Turn(mirror_y=True)),
+        ([0, 1, 0, 1, 0, 0], Turn(swap=True)),
+        ([1, 0, 0, 0, 0, -1], Turn()),
+        ([0, 1, 0, 0, 0, 1], Turn(mirror_y=True)),
+        ([0.71, 0.71, 0, -0.71, 0.71, 0], Turn()),
+        ([0.6, 0.6, 0.53, -0.6, 0.7, -0.1], Turn()),
+    ],
+    ids=["axial", "mirrored", "prone", "transposed", "coronal", "sagittal", "halfway", "oblique"],
+)
+def test_slices_are_turned_by_their_direction_cosines(orientation: list[float], turn: Turn, tmp_path: Path) -> None:
+    path = write_ct_slice(tmp_path / "a.dcm", FILM, z_mm=0, instance=1, ImageOrientationPatient=orientation)
+    assert upright(gather([path]).studies[0].views[0]) == turn
+
+
+def test_a_mirrored_ct_gives_the_same_finding_in_the_patient(tmp_path: Path) -> None:
+    extents = []
+    for name, pixels, first, x0 in (("usual", FILM, 1, -168.0), ("mirrored", FILM[:, ::-1], -1, 168.0 - 0.7)):
+        for number in range(4):
+            write_ct_slice(
+                tmp_path / name / f"{number}.dcm",
+                np.ascontiguousarray(pixels),
+                z_mm=2.5 * number,
+                instance=number + 1,
+                ImageOrientationPatient=[first, 0, 0, 0, 1, 0],
+                ImagePositionPatient=[x0, -204.8, 2.5 * number],
+            )
+        (given,) = study(tmp_path / name, reader=BlobReader(domain=CT)).answers
+        (finding,) = given.findings
+        assert finding.extent is not None
+        assert finding.laterality == Side.LEFT
+        extents.append(finding.extent.box_lps_mm)
+    assert extents[0] == pytest.approx(extents[1], abs=0.01)
+
+
+def test_what_surrounds_a_box_is_shown_upright(tmp_path: Path) -> None:
+    path = write_dx(tmp_path / "a.dcm", stored(Turn(mirror_x=True)), PatientOrientation=["R", "F"])
+    (view,) = gather([path]).studies[0].views
+    x1, y1, x2, y2 = Turn(mirror_x=True).back(LEFT_NODULE, 480, 512)
+    seen = surroundings(view, Box(x1=x1, y1=y1, x2=x2, y2=y2))
+    assert seen == pytest.approx(FILM[90:150, 370:430], abs=1e-3)
+    corner = surroundings(view, Box(x1=0, y1=0, x2=0.5, y2=0.5))
+    assert corner.shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ({}, None),
+        ({"LossyImageCompression": "00"}, None),
+        ({"LossyImageCompression": "01"}, "Its image was compressed with loss:"),
+        (
+            {"LossyImageCompression": "01", "LossyImageCompressionRatio": ["4", "2.5"]},
+            "Its image was compressed with loss (10:1):",
+        ),
+        (
+            {"LossyImageCompression": "01", "LossyImageCompressionRatio": "0"},
+            "Its image was compressed with loss:",
+        ),
+    ],
+)
+def test_loss_is_told(header: dict[str, str | list[str]], told: str | None, tmp_path: Path) -> None:
+    warnings = study(write_dx(tmp_path / "a.dcm", FILM, **header)).warnings
+    assert [w.split(" small")[0] for w in warnings] == ([told] if told else [])
+
+
+def test_loss_of_some_images_of_a_study_and_of_a_picture_is_told(tmp_path: Path) -> None:
+    write_dx(tmp_path / "two" / "a.dcm", FILM, LossyImageCompression="01", LossyImageCompressionRatio="8")
+    write_dx(tmp_path / "two" / "b.dcm", FILM, instance=2)
+    assert "1 of its 2 images were compressed with loss (8:1)" in study(tmp_path / "two").warnings[0]
+    picture = tmp_path / "a.jpg"
+    Image.fromarray(np.rint(FILM * 255).astype(np.uint8)).save(picture, quality=95)
+    assert "It is a JPEG, compressed with loss" in study(picture).warnings[0]
+    Image.open(picture).save(tmp_path / "a.png")
+    assert study(tmp_path / "a.png").warnings == ()
