@@ -17,15 +17,15 @@ def shipped() -> Recipe:
         restore(300, ("unlabelled", "chest", "limb")),
         telling(general(2600, LABELLED).model_copy(update={"focus": 0.3})),
         align(100),
-        telling(joint(1500)),
+        telling(joint(900)),
         telling(
             Stage(
                 name="open",
-                steps=900,
+                steps=700,
                 trainable=(VISION, TEXT, *HEADS),
                 learning_rate=7e-4,
                 warmup_steps=40,
-                judge_every=225,
+                judge_every=175,
             )
         ),
         telling(hard(150)),
