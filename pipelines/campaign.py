@@ -18,14 +18,16 @@ from pathlib import Path
 from medground.model.bundle import shipped_bundle_path
 from medground.schema.errors import MedgroundError
 from medground.tracking import figures
+from pipelines import closer
 from pipelines.compare import Row, compare
 from pipelines.measure import label
 from pipelines.recipes.ablations import CHANGES
 from pipelines.recipes.chest import ARMS
 from pipelines.scenes import ENDING, Scene, load_scene
-from pipelines.sources import BLOOD, CHEST, FOLDS, LIMB, default_data, say
+from pipelines.sources import BLOOD, CHEST, FOLDS, LARGE_FOLDS, LIMB, default_data, say
 
 SHIPPED = "shipped bundle"
+LARGE_LIMBS = "large-limbs"
 STARTS = {"chest-tuned": "films"}  # arms that start from another training
 
 
@@ -36,8 +38,8 @@ class Arm:
     Attributes:
         recipe: by its name.
         name: of the data set.
-        fold: of the chest films; None for the published parts.
-        part: that is measured; empty for a training that only others start from.
+        fold: of the chest films, or of the large limb films; None for the published parts.
+        part: that is measured; empty where training is all.
         start: what it starts from: a recipe that is trained first, or `SHIPPED`; empty for random weights.
     """
 
@@ -65,6 +67,7 @@ def campaigns(best: str) -> dict[str, list[Arm]]:
         "ablations": [Arm(f"ablation-{change}", CHEST, 0, "dev") for change in CHANGES],
         "limb": [Arm("limb-tuned", LIMB, None, "valid", SHIPPED)],
         "blood": [Arm("blood", BLOOD, None, "valid")],
+        LARGE_LIMBS: [Arm("limb-close", LIMB, fold, "", "phantoms") for fold in range(LARGE_FOLDS)],
     }
 
 
@@ -79,7 +82,7 @@ def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool
     folder = out / arm.folder
     folder.mkdir(parents=True, exist_ok=True)
     common = ["--data", str(data), "--mlruns", str(mlruns), "--threads", str(threads)]
-    fold = [] if arm.fold is None else ["--fold", str(arm.fold)]
+    fold = [] if arm.fold is None else ["--large-fold" if arm.name == LIMB else "--fold", str(arm.fold)]
     train = ["train", "--recipe", arm.recipe, "--out", str(folder), "--resume", *fold, *common]
     measured = ["measure", "--bundle", str(folder / "bundle"), "--set", arm.name, "--part", arm.part, *fold, *common]
     measured += ["--out", str(folder), "--train", str(folder)]
@@ -178,7 +181,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         well = list(pool.map(run, arms))
     done = [arm for arm, good in zip(arms, well, strict=True) if good]
     try:
-        if done:
+        if args.name == LARGE_LIMBS and all(well):
+            bundles = [str(out / arm.folder / "bundle") for arm in arms]
+            return closer.main(["--set", LIMB, "--data", str(args.data), "--out", str(out), "--bundle", *bundles])
+        if done and args.name != LARGE_LIMBS:
             text = report(args.name, done, out)
             (out / "report.md").write_text(text, encoding="utf-8")
             if args.report:

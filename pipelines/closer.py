@@ -5,7 +5,8 @@ Every film is read three ways in turn: once (made small), closer (and at full re
 their ratios can be read; each way's boxes are scored beside them, with the difference to looking everywhere, paired.
 
   python -m pipelines closer --sizes 2048,3072 --count 40                 # phantoms with small lesions
-  python -m pipelines closer --set fracatlas --bundle out/limb-fold0/bundle --fold 0
+  python -m pipelines closer --set fracatlas --bundle FOLD0 FOLD1 FOLD2   # large limb films, each by a model that never
+                                                                          # saw it; `campaign large-limbs` trains three
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from medground.schema.record import ImageRecord
 from pipelines.compare import compare
 from pipelines.fit import LIMB_NAME
 from pipelines.scenes import ENDING, Scene, SceneImage, save_scene
-from pipelines.sources import LIMB, default_data, load_sources, say
+from pipelines.sources import LARGE_FOLDS, LIMB, default_data, load_sources, say
 
 SEEDS = 6_000_000  # of phantoms that neither training nor tuning saw
 SMALL = ("nodule", "calcification")
@@ -76,6 +77,15 @@ def large_limbs(data: Path, fold: int) -> Iterator[tuple[Path, ImageRecord]]:
             yield record.path, record
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A film, the truth about it, and who reads it."""
+
+    path: Path
+    record: ImageRecord
+    grounder: Grounder
+
+
 def look(path: Path, phrases: Sequence[Phrase], grounder: Grounder, looking: Looking) -> Closer:
     """From a file to boxes."""
     image = prepare(path, grounder.image_size_px, keep_full=looking != Looking.ONCE)
@@ -92,17 +102,16 @@ def look(path: Path, phrases: Sequence[Phrase], grounder: Grounder, looking: Loo
     return closer
 
 
-def measure(
-    cases: Iterator[tuple[Path, ImageRecord]], concepts: Sequence[str], grounder: Grounder
-) -> dict[Looking, Tally]:
+def measure(cases: Iterator[Case], concepts: Sequence[str]) -> dict[Looking, Tally]:
     """Reads every film in every way, in an order that turns from film to film."""
     tallies = {way: Tally() for way in WAYS}
-    for number, (path, record) in enumerate(cases):
+    for number, case in enumerate(cases):
+        record, vocabulary = case.record, case.grounder.vocabulary
         rng = np.random.default_rng((0, number))
-        phrases = [Phrase(concept, sample_phrase(grounder.vocabulary[concept], rng)) for concept in concepts]
+        phrases = [Phrase(concept, sample_phrase(vocabulary[concept], rng)) for concept in concepts]
         for way in (*WAYS[number % 3 :], *WAYS[: number % 3]):
             start = time.perf_counter()
-            closer = look(path, phrases, grounder, way)
+            closer = look(case.path, phrases, case.grounder, way)
             tallies[way].seconds.append(time.perf_counter() - start)
             tallies[way].shares.append(closer.share)
             tallies[way].images.append(_scene_image(record, concepts, closer))
@@ -160,8 +169,12 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--set", dest="name", choices=["phantom", LIMB], default="phantom", help="default: phantom")
     parse.add_argument("--sizes", default="2048,3072", help="sides of the phantoms, pixels, by commas")
     parse.add_argument("--count", type=int, default=40, help="phantoms of each size (default: 40)")
-    parse.add_argument("--fold", type=int, choices=range(3), default=0, help="of the large limb films (default: 0)")
-    parse.add_argument("--bundle", type=Path, help="bundle folder (default: the shipped one)")
+    parse.add_argument(
+        "--bundle",
+        type=Path,
+        nargs="+",
+        help="bundle folder (default: the shipped one); fracatlas: several, each reads the fold that it never saw",
+    )
     parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
     parse.add_argument("--out", type=Path, default=Path("out/closer"), help="folder of the scenes and the table")
     parse.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
@@ -173,19 +186,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
-        grounder = load_grounder(args.bundle, "cpu")
-        held_out = grounder.bundle.summary.get("held_out", {}).get("large_fold")
-        if args.name == LIMB and held_out != args.fold and LIMB_NAME in grounder.info.trained_on:
-            raise UsageError(
-                f"{grounder.info.name} learned from films of this fold: train one with --large-fold {args.fold}, and "
-                "give it with --bundle"
-            )
+        grounders = [load_grounder(folder, "cpu") for folder in args.bundle or [None]]
         args.out.mkdir(parents=True, exist_ok=True)
         parts = []
         with tempfile.TemporaryDirectory() as folder:
-            for title, concepts, cases in _cases(args, Path(folder)):
-                tallies = measure(cases, concepts, grounder)
-                parts.append(_written(title, tallies, concepts, grounder, args.out))
+            for title, concepts, cases in _cases(args, grounders, Path(folder)):
+                tallies = measure(cases, concepts)
+                parts.append(_written(title, tallies, concepts, grounders, args.out))
         (args.out / f"{args.name}.md").write_text("\n".join(parts), encoding="utf-8")
         print("\n".join(parts))
     except MedgroundError as error:
@@ -195,19 +202,44 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _cases(
-    args: argparse.Namespace, folder: Path
-) -> Iterator[tuple[str, tuple[str, ...], Iterator[tuple[Path, ImageRecord]]]]:
+    args: argparse.Namespace, grounders: Sequence[Grounder], folder: Path
+) -> Iterator[tuple[str, tuple[str, ...], Iterator[Case]]]:
     if args.name == LIMB:
-        yield f"large limb films, fold {args.fold}", ("fracture",), large_limbs(args.data, args.fold)
+        folds = {fold: grounder for grounder in grounders for fold in _folds_of(grounder)}
+        which = "all folds" if len(folds) == LARGE_FOLDS else f"fold {', '.join(map(str, sorted(folds)))}"
+        cases = (Case(p, r, folds[fold]) for fold in sorted(folds) for p, r in large_limbs(args.data, fold))
+        yield f"large limb films, {which}", ("fracture",), cases
         return
     for size in map(int, args.sizes.split(",")):
-        yield f"phantoms of {size} x {size} pixels", SMALL, phantoms(args.count, size, folder)
+        films = phantoms(args.count, size, folder)
+        yield f"phantoms of {size} x {size} pixels", SMALL, (Case(p, r, grounders[0]) for p, r in films)
 
 
-def _written(title: str, tallies: dict[Looking, Tally], concepts: Sequence[str], grounder: Grounder, out: Path) -> str:
-    boxes = {entry.concept: entry.boxes for entry in grounder.scope.trained}
-    real = {entry.concept: entry.real_boxes for entry in grounder.scope.trained}
-    system = f"{grounder.info.name} {grounder.info.version} ({grounder.info.sha256[:12]})"
+def _folds_of(grounder: Grounder) -> list[int]:
+    """The folds of the large limb films of which a model saw nothing.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if LIMB_NAME not in grounder.info.trained_on:
+        return list(range(LARGE_FOLDS))
+    held_out = grounder.bundle.summary.get("held_out", {}).get("large_fold")
+    if held_out is None:
+        raise UsageError(
+            f"{grounder.info.name} learned from all of these films: train some with --large-fold (or all by "
+            "`python -m pipelines campaign large-limbs`), and give them with --bundle"
+        )
+    return [int(held_out)]
+
+
+def _written(
+    title: str, tallies: dict[Looking, Tally], concepts: Sequence[str], grounders: Sequence[Grounder], out: Path
+) -> str:
+    trained = grounders[0].scope.trained
+    boxes = {entry.concept: entry.boxes for entry in trained}
+    real = {entry.concept: entry.real_boxes for entry in trained}
+    info = grounders[0].info
+    system = f"{info.name} {info.version} ({', '.join(one.info.sha256[:12] for one in grounders)})"
     scenes = {}
     for way, tally in tallies.items():
         scenes[way] = Scene(

@@ -10,9 +10,9 @@ from medground.schema.errors import UsageError
 from medground.training.recipe import Recipe
 from pipelines.recipes.ablations import CHANGES, ablation
 from pipelines.recipes.blood import blood
-from pipelines.recipes.chest import ARMS, films
+from pipelines.recipes.chest import ARMS, films, phantoms
 from pipelines.recipes.compact import tiny
-from pipelines.recipes.limb import limb, limb_tuned
+from pipelines.recipes.limb import limb, limb_close, limb_tuned
 from pipelines.recipes.qwen import qwen, tiny_qwen
 from pipelines.recipes.shipped import shipped
 
@@ -23,6 +23,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "blood": blood,
     "tiny": tiny,
     "films": films,
+    "phantoms": phantoms,
+    "limb-close": limb_close,
     **ARMS,
     **{f"ablation-{change}": partial(ablation, change) for change in CHANGES},
 }

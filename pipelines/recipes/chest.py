@@ -86,6 +86,23 @@ def films() -> Recipe:
     )
 
 
+def phantoms() -> Recipe:
+    """What a film is, from phantoms alone: whoever is measured on real films of any kind can start from it."""
+    return turned(
+        Recipe(
+            name="phantoms",
+            version="0.1.0",
+            seed=SEED,
+            batch=16,
+            concepts=FILM_CONCEPTS,
+            model=compact_model(FILM_CONCEPTS, SIZE_PX),
+            mix=DataMix(phantom_radiographs=2048, share_phantom=1.0),
+            augment=VIEWS,
+            stages=(general(1800).model_copy(update={"focus": 0.4}),),
+        )
+    )
+
+
 def tuned() -> Recipe:
     """For `--start` with the weights of `films`: fewer steps under labels than the other arms."""
     return turned(

@@ -39,6 +39,37 @@ def limb() -> Recipe:
     )
 
 
+def limb_close() -> Recipe:
+    """For `--start` with `phantoms`, which saw no limb: whole films, and the large ones at full resolution as well."""
+    pools = ("limb", "close limb", "phantom", "close phantom")
+    return turned(
+        Recipe(
+            name="limb-close",
+            version="0.1.0",
+            seed=SEED,
+            batch=16,
+            concepts=("fracture",),
+            model=compact_model(("fracture",), TUNED_SIZE_PX),
+            mix=DataMix(share_limb=0.6, share_close=0.35, share_phantom=0.05, phantom_radiographs=128, close_films=64),
+            augment=AugmentConfig(size_px=384, scale=(0.6, 1.2), mosaic=0.15, focus=0.5),
+            stages=(
+                general(700, pools).model_copy(
+                    update={"scale": (0.65, 1.25), "mosaic": 0.1, "focus": 0.75, "warmup_steps": 50}
+                ),
+                Stage(
+                    name="open",
+                    steps=700,
+                    trainable=(VISION, TEXT, *HEADS),
+                    pools=pools,
+                    learning_rate=8e-4,
+                    warmup_steps=50,
+                    judge_every=175,
+                ),
+            ),
+        )
+    )
+
+
 def limb_tuned() -> Recipe:
     """For `--start` with a bundle that knows films in general: everything open, then the three stages."""
     concepts = ("fracture",)

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from medground.inference.closer import Looking
+from medground.model.bundle import Bundle
 from medground.model.bundle_write import save_bundle
-from pipelines.closer import SMALL, main, phantoms
+from medground.model.grounder import Grounder
+from medground.schema.errors import UsageError
+from pipelines.closer import SMALL, _folds_of, main, phantoms
+from pipelines.fit import LIMB_NAME
 from pipelines.scenes import ENDING, load_scene
 from tests.model.shapes import trained_bundle
 
@@ -47,4 +51,17 @@ def test_without_large_films_there_is_a_clear_error(tmp_path: Path, capsys: pyte
     assert main([*job, "--bundle", str(untrained)]) == 2
     assert "no large limb film" in capsys.readouterr().err
     assert main(job) == 2  # the shipped bundle learned from such films
-    assert "--large-fold 0" in capsys.readouterr().err
+    assert "--large-fold" in capsys.readouterr().err
+
+
+def test_each_limb_film_is_read_by_the_model_that_never_saw_it(tmp_path: Path) -> None:
+    bundle = trained_bundle()
+    parts = {name: getattr(bundle, name) for name in Bundle.__slots__}
+    saw = bundle.info.model_copy(update={"trained_on": (LIMB_NAME,)})
+    folds = [
+        Grounder(Bundle(**{**parts, "info": saw, "summary": {"held_out": {"large_fold": fold}}})) for fold in (2, 0, 1)
+    ]
+    assert [_folds_of(grounder) for grounder in folds] == [[2], [0], [1]]
+    assert _folds_of(Grounder(bundle)) == [0, 1, 2]
+    with pytest.raises(UsageError, match="learned from all of these films"):
+        _folds_of(Grounder(Bundle(**{**parts, "info": saw, "summary": {"held_out": {"large_fold": None}}})))
