@@ -118,6 +118,9 @@ def _draft(
         verdict = Verdict.UNCERTAIN  # part of what was asked could not be looked for, or is there
     shown = () if verdict == Verdict.NOT_FOUND else judged.shown[: settings.max_boxes]
     warnings = [*(judged.warnings if shown else ()), *judged.notes, *_notices(supported, missing, reader)]
+    if shown and question.understood.unchecked:
+        said = " and ".join(f'"{word[:40]}"' for word in question.understood.unchecked[:5])
+        warnings.append(f"what is shown was not checked for {said}: the model cannot tell that")
     warnings += [f'"{word[:40]}" was not understood and not used' for word in question.understood.unknown_words[:5]]
     if verdict == Verdict.UNCERTAIN and not shown and judged.presence >= scope.found_threshold:
         warnings.append("it is probably there, but no box reaches the minimum score")

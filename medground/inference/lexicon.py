@@ -82,6 +82,7 @@ class Lexicon(StrictConfig):
         intrinsic: concepts whose name fixes the place.
         intrinsic_words: words that fix the place of the finding whose name holds them.
         descriptor: adjectives that don't change which finding is meant.
+        narrowing: those of them that mean fewer of these findings, which nothing here can check.
         stop: words without content.
         traditional: traditional Chinese characters and the simplified ones, position by position.
     """
@@ -123,6 +124,7 @@ class Lexicon(StrictConfig):
     intrinsic: frozenset[str]
     intrinsic_words: frozenset[str] = Field(alias="intrinsic words")
     descriptor: tuple[str, ...]
+    narrowing: frozenset[str]
     stop: tuple[str, ...]
     traditional: dict[Literal["from", "to"], str]
 

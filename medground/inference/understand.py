@@ -142,6 +142,7 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
             unknown_words=tuple(dict.fromkeys([*unknown, *unused])),
             places=places,
             beyond_image=tuple(dict.fromkeys(item.text for item in items if item.role == "beyond")),
+            unchecked=_unchecked(items, lexicon),
         ),
         phrases=phrases,
         everything=everything,
@@ -150,6 +151,12 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
         among_all=any(_chooses_among_all(items, at) for at, item in enumerate(items) if item.role == "relation"),
         orders=tuple(order_words(*order) for order in orders) if len(orders) > 1 else (),
     )
+
+
+def _unchecked(items: list[Item], lexicon: Lexicon) -> tuple[str, ...]:
+    """Words that narrow what is asked for and that nothing here can check."""
+    narrowing = (item.text for item in items if item.role == "descriptor" and item.text in lexicon.narrowing)
+    return tuple(dict.fromkeys(narrowing))
 
 
 def order_words(relation: Relation, rank: int = 1, count: int | None = None) -> str:

@@ -160,7 +160,8 @@ class Understood(_Part):
     `attributes` are the appearance words it names; `negated` is True for "anything other than X". `unknown_words` are
     words that name no known finding and were not used. `places` are set where the findings are asked for in different
     places ("the left nodule and the right effusion"); `side` and `zone` then are what all of them share.
-    `beyond_image` are words for what no single image shows ("newer", "takes up FDG").
+    `beyond_image` are words for what no single image shows ("newer", "takes up FDG"). `unchecked` are words that narrow
+    what is asked for and that the model cannot check ("malignant", "spiculated", "small").
     """
 
     concepts: tuple[str, ...]
@@ -174,6 +175,7 @@ class Understood(_Part):
     unknown_words: tuple[str, ...] = ()
     places: tuple[PlaceAsked, ...] = ()
     beyond_image: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
 
 class Examined(_Part):

@@ -169,6 +169,29 @@ def test_a_look_chooses_by_the_decoded_words(film_path: Path) -> None:
     assert "nothing was learnt of its shape" in untold.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("query", "unchecked"),
+    [
+        ("find malignant spiculated nodules", ("malignant", "spiculated")),
+        ("恶性结节", ("恶性",)),
+        ("a small nodule", ("small",)),
+        ("an obvious nodule", ()),
+        ("the largest nodule", ()),
+        ("suspicious nodules", ()),
+    ],
+)
+def test_words_that_narrow_and_cannot_be_checked_are_told(
+    query: str, unchecked: tuple[str, ...], film_path: Path
+) -> None:
+    given = tell(film_path, query, *NODULES[:1])
+    assert given.understood.unchecked == unchecked
+    told = [warning for warning in given.warnings if "was not checked for" in warning]
+    assert len(told) == bool(unchecked)
+    assert all(f'"{word}"' in told[0] for word in unchecked)
+    assert given.verdict == Verdict.FOUND
+    assert not any("not checked" in warning for warning in tell(film_path, query).warnings)
+
+
 def test_a_look_of_a_doubtful_box_is_as_doubtful(film_path: Path) -> None:
     boxes, words = (("mass", BIG), ("nodule", SMALL)), {BIG: ("oval",), SMALL: ("round",)}
     given = tell(film_path, "round nodule or mass", *boxes, scores={"mass": 0.9, "nodule": 0.4}, words=words)
