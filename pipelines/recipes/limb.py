@@ -7,7 +7,8 @@ from medground.training.recipe import DataMix, Recipe, Stage
 from pipelines.recipes.compact import HEADS, SEED, TEXT, VISION, compact_model
 from pipelines.recipes.stages import align, general, hard, joint, queries, turned
 
-SIZE_PX, TUNED_SIZE_PX = 448, 512
+SIZE_PX, CLOSE_SIZE_PX = 448, 512
+TUNED_SIZE_PX = 640  # most of these films are smaller: their thin lines are found the better the larger they are
 
 
 def _limb(name: str, mix: DataMix, stages: tuple[Stage, ...]) -> Recipe:
@@ -49,7 +50,7 @@ def limb_close() -> Recipe:
             seed=SEED,
             batch=16,
             concepts=("fracture",),
-            model=compact_model(("fracture",), TUNED_SIZE_PX),
+            model=compact_model(("fracture",), CLOSE_SIZE_PX),
             mix=DataMix(share_limb=0.6, share_close=0.35, share_phantom=0.05, phantom_radiographs=128, close_films=64),
             augment=AugmentConfig(size_px=384, scale=(0.6, 1.2), mosaic=0.15, focus=0.5),
             stages=(
@@ -76,7 +77,7 @@ def limb_tuned() -> Recipe:
     return turned(
         Recipe(
             name="limb-tuned",
-            version="0.2.0",
+            version="0.3.0",
             seed=SEED,
             batch=16,
             concepts=concepts,
