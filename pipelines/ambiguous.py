@@ -32,7 +32,7 @@ from medground.inference.gather import gather
 from medground.inference.ground import Request, ground
 from medground.inference.reader import Reader
 from medground.model.grounder import load_grounder
-from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading, Portrait
+from medground.model.reading import Candidate, ImageReading, LookGroup, Phrase, PhraseReading, Portrait
 from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import Domain
 from medground.schema.errors import MedgroundError
@@ -103,10 +103,11 @@ class TruthReader:
         """The words that each region was drawn from."""
         return [region.appearance if isinstance(region, Region) else () for region, _, _ in regions]
 
-    def liken(self, portraits: Sequence[Portrait], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    def liken(self, portraits: Sequence[Portrait], groups: Sequence[LookGroup]) -> list[dict[str, float]]:
         """The words that each region was drawn from fit, and no others."""
         drawn = self.describe([(one.region, one.concept, one.domain) for one in portraits])
-        return [{word: float(word in said) for group in groups for word in group} for said in drawn]
+        asked = [word for group in groups if group.asked for word in group.words]
+        return [{word: float(word in said) for word in asked} for said in drawn]
 
 
 def write_case(case: AmbiguousCase, folder: Path) -> Path:

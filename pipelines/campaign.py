@@ -175,7 +175,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run(arm: Arm) -> bool:
         return run_arm(arm, out, args.data, args.mlruns, threads)
 
-    if not all(map(run, first_of(arms))):
+    if not arms:
+        say(f"error: campaign {args.name} has no arm called {', '.join(args.only)}")
+        return 2
+    if not all(run_arm(first, out, args.data, args.mlruns, 2) for first in first_of(arms)):
         return 4
     with ThreadPoolExecutor(args.jobs) as pool:
         well = list(pool.map(run, arms))
@@ -183,7 +186,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.name == LARGE_LIMBS and all(well):
             bundles = [str(out / arm.folder / "bundle") for arm in arms]
-            return closer.main(["--set", LIMB, "--data", str(args.data), "--out", str(out), "--bundle", *bundles])
+            code = closer.main(["--set", LIMB, "--data", str(args.data), "--out", str(out), "--bundle", *bundles])
+            if args.report and not code:
+                args.report.write_text((out / f"{LIMB}.md").read_text(encoding="utf-8"), encoding="utf-8")
+            return code
         if done and args.name != LARGE_LIMBS:
             text = report(args.name, done, out)
             (out / "report.md").write_text(text, encoding="utf-8")

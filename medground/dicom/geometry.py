@@ -87,16 +87,21 @@ def head_direction(header: ImageHeader) -> int | None:
     return {"F": 1, "H": -1}.get(letters[1][0]) if letters else None
 
 
-def directions(header: ImageHeader) -> tuple[str, str] | None:
+def directions(header: ImageHeader, plane: Plane | None = None) -> tuple[str, str] | None:
     """Which way the patient lies: the letters (L, R, A, P, H, F) toward which columns and rows increase.
+
+    Args:
+        header: of the object.
+        plane: of one of its frames; None for the first.
 
     Returns:
         E.g. ("L", "F") for a film as it hangs; None where the header leaves it open, also where an axis is oblique.
 
     Source: PS3.3 C.7.6.1.1.1 (Patient Orientation), C.7.6.2.1.1 (Image Orientation (Patient)).
     """
-    if header.image_orientation is not None:
-        along = [_letter(header.image_orientation[:3]), _letter(header.image_orientation[3:])]
+    orientation = plane.orientation if plane else header.image_orientation
+    if orientation is not None:
+        along = [_letter(orientation[:3]), _letter(orientation[3:])]
     elif header.patient_orientation is not None:
         along = [letters[0] if letters[0] in _AXES else "" for letters in header.patient_orientation]
     else:
@@ -112,12 +117,34 @@ def _letter(direction: Sequence[float]) -> str:
     return ""
 
 
+def toward_left(header: ImageHeader) -> tuple[int, int] | None:
+    """The axis of the picture (0 for x, 1 for y) that runs along the patient's left and right, and its sign.
+
+    Returns:
+        (0, 1) for a film as it hangs; None where the header leaves it open.
+    """
+    across = columns_toward_left(header)
+    if across is not None:
+        return 0, across
+    along = directions(header)
+    return (1, 1 if along[1] == "L" else -1) if along and along[1] in "LR" else None
+
+
+def toward_feet(header: ImageHeader) -> tuple[int, int] | None:
+    """The axis of the picture (0 for x, 1 for y) that runs along head and feet, and its sign: (1, 1) as films hang."""
+    down = head_direction(header)
+    if down is not None:
+        return 1, down
+    along = directions(header)
+    return (0, 1 if along[0] == "F" else -1) if along and along[0] in "HF" else None
+
+
 def side_of_box(header: ImageHeader, box_xyxy_px: tuple[float, float, float, float]) -> Side | None:
     """The patient's side on which a box lies.
 
-    On an unpaired part the sides meet in the central column of the image. A box with at least a quarter of its width on
-    either side has no side of its own: it is bilateral if it is wider than a quarter of the image, else undecided. On
-    a limb or breast the laterality of the image is the side.
+    On an unpaired part the sides meet in the central column of the image, or in the central row of one that lies on its
+    side. A box with at least a quarter of its width on either side has no side of its own: it is bilateral if it is
+    wider than a quarter of the image, else undecided. On a limb or breast the laterality of the image is the side.
 
     Args:
         header: of the image.
@@ -128,14 +155,15 @@ def side_of_box(header: ImageHeader, box_xyxy_px: tuple[float, float, float, flo
     """
     if header.image_laterality in ("L", "R") and header.body_part and header.body_part not in _TRUNK | _HEAD_AND_SPINE:
         return Side.LEFT if header.image_laterality == "L" else Side.RIGHT
-    toward_left = columns_toward_left(header)
-    if toward_left is None:
+    across = toward_left(header)
+    if across is None:
         return None
-    x1, _, x2, _ = box_xyxy_px
-    share_high = min(max((x2 - header.columns / 2) / (x2 - x1), 0.0), 1.0)
+    axis, sign = across
+    low, high, length = box_xyxy_px[axis], box_xyxy_px[2 + axis], (header.columns, header.rows)[axis]
+    share_high = min(max((high - length / 2) / (high - low), 0.0), 1.0)
     if 0.25 <= share_high <= 0.75:
-        return Side.BILATERAL if x2 - x1 > header.columns / 4 else None
-    return Side.LEFT if (share_high > 0.5) == (toward_left > 0) else Side.RIGHT
+        return Side.BILATERAL if high - low > length / 4 else None
+    return Side.LEFT if (share_high > 0.5) == (sign > 0) else Side.RIGHT
 
 
 def _sign(cosine: float) -> int | None:

@@ -19,6 +19,7 @@ Orientation = tuple[float, float, float, float, float, float]
 
 _CROSS_SECTIONAL = frozenset({"CT", "MR", "PT", "NM", "US", "OPT", "RTDOSE", "SEG"})
 LOSSY_SYNTAXES = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless})  # others may be either
+MOST_LOSSY = 1000
 _BITS_ALLOCATED = frozenset({1, 8, 16, 32, 64})
 
 
@@ -140,9 +141,10 @@ def read_header(dataset: Dataset, transfer_syntax_uid: str, limits: Limits) -> I
 
 
 def _lossy_ratio(dataset: Dataset) -> float | None:
-    """All compressions together; None where one is told as less than 1."""
+    """All compressions together; None where one is told as less than 1, or all as more than any picture bears."""
     ratios = numbers(dataset, "LossyImageCompressionRatio")
-    return math.prod(ratios) if ratios and min(ratios) >= 1 else None
+    total = math.prod(ratios) if ratios and min(ratios) >= 1 else 0.0
+    return total if 1 <= total <= MOST_LOSSY else None
 
 
 def _required(dataset: Dataset, keyword: str, default: int | None = None) -> int:

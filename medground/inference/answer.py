@@ -18,8 +18,8 @@ from medground.inference.sighting import Part, Seen, Sighting, is_settled, parts
 from medground.inference.targets import targets, untrained
 from medground.inference.understand import Question
 from medground.inference.verdict import decide, presence_where_asked
-from medground.inference.views import Study, surroundings
-from medground.model.reading import Portrait
+from medground.inference.views import Crops, Study
+from medground.model.reading import LookGroup, Portrait
 from medground.schema.anatomy import Domain
 from medground.schema.result import (
     Answer,
@@ -283,7 +283,7 @@ def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: floa
     """What of several is asked for: the largest, the second, the round one; all, where the question names nothing."""
     sightings = [lesion.sighting for lesion in judged.shown]
     if understood.attributes:
-        sightings = _likened(sightings, reader)
+        sightings = _likened(sightings, understood.attributes, reader)
     choice = choose(sightings, understood)
     fitting = [sightings[index].score for index in choice.fitting]
     others = [sighting.score for index, sighting in enumerate(sightings) if index not in choice.fitting]
@@ -297,16 +297,17 @@ def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: floa
     )
 
 
-def _likened(sightings: Sequence[Sighting], reader: Reader) -> list[Sighting]:
-    """The sightings with how well words for looks fit them."""
+def _likened(sightings: Sequence[Sighting], attributes: Sequence[str], reader: Reader) -> list[Sighting]:
+    """The sightings with how well the words for looks of each group asked for fit them."""
+    crops = Crops([(sighting.view, sighting.place.box) for sighting in sightings])
     portraits = [
-        Portrait(s.candidate.region, s.concept, s.place.domain, partial(surroundings, s.view, s.place.box))
-        for s in sightings
+        Portrait(one.candidate.region, one.concept, one.place.domain, partial(crops.of, row))
+        for row, one in enumerate(sightings)
     ]
-    fits = reader.liken(portraits, tuple(APPEARANCE_WORDS.values()))
+    groups = [LookGroup(words, asked=any(w in words for w in attributes)) for words in APPEARANCE_WORDS.values()]
     return [
-        replace(sighting, candidate=replace(sighting.candidate, likeness=own))
-        for sighting, own in zip(sightings, fits, strict=True)
+        replace(sighting, candidate=replace(sighting.candidate, likeness=fits))
+        for sighting, fits in zip(sightings, reader.liken(portraits, groups), strict=True)
     ]
 
 

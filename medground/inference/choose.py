@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from medground.data.phantom.appearance import APPEARANCE_WORDS
-from medground.dicom.geometry import columns_toward_left
+from medground.dicom.geometry import toward_left
 from medground.inference.location import height_of
 from medground.inference.sighting import Sighting
 from medground.inference.understand import order_words
@@ -117,7 +117,11 @@ def choose(sightings: Sequence[Sighting], understood: Understood) -> Choice:
         What to show, and whether that settles the question.
     """
     looks = [_likeness(sighting, understood.attributes) for sighting in sightings]
-    fitting = tuple(index for index, look in enumerate(looks) if look * TIE_RATIO > max(looks))
+    told = [_is_told(sighting, understood.attributes) for sighting in sightings]
+    best = max((look for look, is_told in zip(looks, told, strict=True) if is_told), default=0.0)
+    fitting = tuple(
+        index for index, look in enumerate(looks) if look * TIE_RATIO > best or not told[index]
+    )  # of what nothing tells, it may be either
     choice = Choice(fitting, fitting)
     if understood.relation is not None:
         choice = _by_order(sightings, looks, understood, understood.relation)
@@ -147,9 +151,7 @@ def _by_order(
         warnings = (f"{which} cannot be told on these images, so all are shown", *notes)
         return Choice(every, every, undecided=True, warnings=warnings)
     if relation in _BY_MIDLINE:
-        notes.append(
-            "heart and chest wall are not outlined: the distance is that from the vertical midline of the image"
-        )
+        notes.append("heart and chest wall are not outlined: the distance is that from the midline of the image")
     scores = [sighting.score * look for sighting, look in zip(sightings, looks, strict=True)]
     shown, chance, rivals = _ranked(scores, scale, understood.rank, understood.count)
     reasons = _why(rivals, shown, scale, which) if rivals else []
@@ -216,18 +218,23 @@ def _likeness(sighting: Sighting, attributes: Sequence[str]) -> float:
 
 
 def _likelihood(sighting: Sighting, group: str, words: frozenset[str]) -> float:
-    fits = _fits(sighting, group)
+    fits = _fits(sighting, group, words)
     return max(sum(fits.get(word, 0.0) for word in words), LEAST_LIKELY) if fits else UNTOLD
 
 
-def _fits(sighting: Sighting, group: str) -> dict[str, float]:
-    """The words of a group with how well they fit; empty where nothing tells."""
-    return {word: p for word, p in sighting.candidate.likeness.items() if _GROUPS.get(word) == group}
+def _fits(sighting: Sighting, group: str, words: frozenset[str]) -> dict[str, float]:
+    """The words of a group with how well they fit; empty where none of those asked for is told."""
+    fits = {word: p for word, p in sighting.candidate.likeness.items() if _GROUPS.get(word) == group}
+    return fits if words & fits.keys() else {}
+
+
+def _is_told(sighting: Sighting, attributes: Sequence[str]) -> bool:
+    return all(_fits(sighting, group, words) for group, words in _by_group(attributes).items())
 
 
 def _speaks_against(sighting: Sighting, group: str, words: frozenset[str]) -> bool:
     """Whether another word of the group fits clearly better."""
-    best = max((p for word, p in _fits(sighting, group).items() if word not in words), default=0.0)
+    best = max((p for word, p in _fits(sighting, group, words).items() if word not in words), default=0.0)
     return best > TIE_RATIO * _likelihood(sighting, group, words)
 
 
@@ -246,7 +253,7 @@ def _about_looks(shown: Sequence[Sighting], attributes: Sequence[str]) -> tuple[
         asked = " or ".join(word for word in attributes if word in words)
         if any(_speaks_against(sighting, group, words) for sighting in shown):
             otherwise.append(f"{'it does not' if len(shown) == 1 else 'not all of them'} look {asked}")
-        elif not all(_fits(sighting, group) for sighting in shown):
+        elif not all(_fits(sighting, group, words) for sighting in shown):
             untold.append(f"whether it is {asked} cannot be told: nothing was learnt of its {group}")
     return otherwise, untold
 
@@ -310,24 +317,29 @@ def _lefts(sightings: Sequence[Sighting]) -> _Measured | None:
 def _left(view: View, x_px: float, y_px: float) -> float | None:
     if view.plane is not None:
         return view.plane.to_lps(x_px, y_px)[0]
-    direction = columns_toward_left(view.header) if view.header else None
-    return None if direction is None else direction * x_px
+    across = toward_left(view.header) if view.header else None
+    return None if across is None else across[1] * (x_px, y_px)[across[0]]
 
 
 def _distances(sightings: Sequence[Sighting]) -> _Measured | None:
-    """Distance from the vertical midline of chest images that show both sides: millimetres, or pixels of one image."""
+    """Distance from the midline of chest images that show both sides: millimetres, or pixels of one image."""
     if not all(s.place.domain in _CHEST and _shows_both_sides(s.view) for s in sightings):
         return None
     sizes = [sighting.place.size_mm for sighting in sightings]
     one_kind = None not in sizes and len({size.spacing_source for size in sizes if size}) == 1
     if not _on_one_image(sightings) and not one_kind:
         return None
+    axes = [(toward_left(s.view.header) if s.view.header else None) or (0, 1) for s in sightings]
     units = [
-        s.view.header.spacing_mm[1] if one_kind and s.view.header and s.view.header.spacing_mm else 1.0
-        for s in sightings
+        s.view.header.spacing_mm[1 - axis] if one_kind and s.view.header and s.view.header.spacing_mm else 1.0
+        for s, (axis, _) in zip(sightings, axes, strict=True)
     ]
-    values = [abs(_centre(s)[0] - s.place.columns / 2) * unit for s, unit in zip(sightings, units, strict=True)]
-    return values, SAME_PLACE * max(s.place.columns * unit for s, unit in zip(sightings, units, strict=True))
+    lengths = [(s.place.columns, s.place.rows)[axis] for s, (axis, _) in zip(sightings, axes, strict=True)]
+    values = [
+        abs(_centre(s)[axis] - length / 2) * unit
+        for s, (axis, _), length, unit in zip(sightings, axes, lengths, units, strict=True)
+    ]
+    return values, SAME_PLACE * max(length * unit for length, unit in zip(lengths, units, strict=True))
 
 
 def _shows_both_sides(view: View) -> bool:
@@ -337,7 +349,7 @@ def _shows_both_sides(view: View) -> bool:
         return True
     if header.image_orientation is None and header.patient_orientation is None:
         return (header.view_position or "").strip() not in _LATERAL_VIEWS
-    return columns_toward_left(header) is not None
+    return toward_left(header) is not None
 
 
 def _on_one_image(sightings: Sequence[Sighting]) -> bool:

@@ -15,7 +15,7 @@ from medground.dicom.found import Found
 from medground.dicom.geometry import plane_of
 from medground.dicom.header import ImageHeader
 from medground.dicom.image import DicomImage
-from medground.dicom.series import Instance, Series
+from medground.dicom.series import Instance, Series, are_parallel
 from medground.dicom.series import Study as DicomStudy
 from medground.imaging.picture import is_jpeg, read_picture
 from medground.inference.ids import instance_key
@@ -106,8 +106,9 @@ def _lossy(headers: Sequence[ImageHeader]) -> list[str]:
     if not lossy:
         return []
     ratios = [header.lossy_ratio for header in lossy if header.lossy_ratio is not None]
-    told = f" ({'up to ' if len(ratios) > 1 else ''}{max(ratios):.0f}:1)" if ratios else ""
-    which = "Its image was" if len(headers) == 1 else f"{len(lossy)} of its {len(headers)} images were"
+    told = f" ({'up to ' if len(ratios) > 1 else ''}{max(ratios):.3g}:1)" if ratios else ""
+    some = f"{len(lossy)} of its {len(headers)} images {'was' if len(lossy) == 1 else 'were'}"
+    which = "Its image was" if len(headers) == 1 else some
     return [f"{which} compressed with loss{told}: small or faint findings may have changed."]
 
 
@@ -118,11 +119,17 @@ def _groups(series: Series) -> list[Group]:
     groups: list[Group] = []
     for instance in series.instances:
         views = _views(instance)
-        if instance.header.modality == "CT" and len(views) > 1 and all(view.plane for view in views):
+        if instance.header.modality == "CT" and len(views) > 1 and _is_stack(views):
             groups.append(Group(tuple(sorted(views, key=_place)), is_volume=True))
         else:
             groups += [Group((view,)) for view in views]
     return groups
+
+
+def _is_stack(views: Sequence[View]) -> bool:
+    """Whether the frames of one object lie in the patient, all in the same direction."""
+    planes = [view.plane for view in views if view.plane]
+    return len(planes) == len(views) and all(are_parallel(planes[0], plane) for plane in planes[1:])
 
 
 def _place(view: View) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from medground.imaging.preprocess import ModelImage
-from medground.model.reading import ImageReading, Phrase, Portrait
+from medground.model.reading import ImageReading, LookGroup, Phrase, Portrait
 from medground.model.scope import Scope
 from medground.schema.anatomy import Domain
 from medground.schema.result import ModelInfo
@@ -64,14 +64,15 @@ class Reader(Protocol):
             Appearance words of each, most certain first, in the order given; none where nothing can be said.
         """
 
-    def liken(self, portraits: Sequence[Portrait], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    def liken(self, portraits: Sequence[Portrait], groups: Sequence[LookGroup]) -> list[dict[str, float]]:
         """Say how well words fit regions.
 
         Args:
             portraits: the regions.
-            groups: appearance words of which one is true each, in the order in which they are said.
+            groups: of words, in the order in which they are said.
 
         Returns:
-            Words with probabilities for each, in the order given: those of a group add up to 1, and words that its
-            class is never described by have none; empty where nothing can be told.
+            Words of the groups asked for with probabilities, for each region in the order given; those of a group add
+            up to 1. A group of which nothing can be told is left out, and so are words that were never learnt of the
+            class.
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -47,6 +47,7 @@ _READABLE = frozenset({"lung", "heart", "chest bones", "limb"})
 _RANKS = ("", "", "second ", "third ", "fourth ", "fifth ", "sixth ", "seventh ", "eighth ", "ninth ")
 _NUMBERS = ("", "", "two ", "three ", "four ", "five ", "six ", "seven ", "eight ", "nine ")
 _ORDINAL = re.compile(r"\d+(st|nd|rd|th)|tenth|eleventh|twelfth")
+_LENGTH = re.compile(r"\d+(?:\.\d+)?\s?(?:mm|cm|毫米|厘米)", re.IGNORECASE)
 _OF_HEIGHT = frozenset({Relation.UPPERMOST, Relation.LOWERMOST})
 _BEFORE_A_NUMBER = frozenset({"的", "前", "那", "这"})
 _AMONG = frozenset({"中", "之中", "其中", "当中", "里", "哪个", "哪一个", "哪处"})
@@ -142,7 +143,7 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
             unknown_words=tuple(dict.fromkeys([*unknown, *unused])),
             places=places,
             beyond_image=tuple(dict.fromkeys(item.text for item in items if item.role == "beyond")),
-            unchecked=_unchecked(items, lexicon),
+            unchecked=_unchecked(text, items, asked, lexicon),
         ),
         phrases=phrases,
         everything=everything,
@@ -153,10 +154,22 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
     )
 
 
-def _unchecked(items: list[Item], lexicon: Lexicon) -> tuple[str, ...]:
-    """Words that narrow what is asked for and that nothing here can check."""
-    narrowing = (item.text for item in items if item.role == "descriptor" and item.text in lexicon.narrowing)
-    return tuple(dict.fromkeys(narrowing))
+def _unchecked(text: str, items: list[Item], asked: Collection[int], lexicon: Lexicon) -> tuple[str, ...]:
+    """Words and lengths that narrow what is asked for and that nothing here can check.
+
+    Words before the finding count where nothing but adjectives parts them from it, words behind it up to the end of
+    the sentence ("..., possibly malignant").
+    """
+    wanted = {at for at, item in enumerate(items) if item.role == "broad"} if not asked else set(asked)
+    found = [match.group() for match in _LENGTH.finditer(text)] if wanted else []
+    for at, item in enumerate(items):
+        if item.role != "descriptor" or item.text not in lexicon.narrowing:
+            continue
+        ahead = next((n for n in range(at, len(items)) if items[n].role not in BESIDE_ADJECTIVES), len(items))
+        since = [n for n in range(at) if items[n].role in ("end", "concept", "broad", "except")]
+        if ahead in wanted or (since and since[-1] in wanted):
+            found.append(item.text)
+    return tuple(dict.fromkeys(found))
 
 
 def order_words(relation: Relation, rank: int = 1, count: int | None = None) -> str:

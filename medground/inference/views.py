@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,7 @@ def upright(view: View) -> Turn:
 
     A lateral view keeps its left and right: it is hung either way. What the header leaves open stays as it is.
     """
-    along = directions(view.header) if view.header else None
+    along = directions(view.header, view.plane) if view.header else None
     if along is None:
         return AS_IT_IS
     across, down = along
@@ -60,23 +60,34 @@ def upright(view: View) -> Turn:
     return Turn(swap, mirror_x=across == "R", mirror_y=down in "HA")
 
 
-def surroundings(view: View, box: Box) -> NDArray[np.float32]:
-    """The pixels of a box and a quarter of its longer side around it, as square as the image allows.
+class Crops:
+    """The pixels of boxes and of a quarter of their longer sides around them, as square as the images allow.
 
     Args:
-        view: is decoded anew.
-        box: pixels of the stored image.
-
-    Returns:
-        Grey, 0..1, (rows, columns), upright, at least one pixel.
+        boxes: each with its view; a view is decoded anew, once for all its boxes, when the first of them is asked for.
     """
-    shown = view.display()
-    grey = shown if shown.ndim == 2 else shown.mean(2)
+
+    def __init__(self, boxes: Sequence[tuple[View, Box]]) -> None:
+        self._boxes = boxes
+        self._made: dict[int, NDArray[np.float32]] = {}
+
+    def of(self, row: int) -> NDArray[np.float32]:
+        """Grey, 0..1, (rows, columns), upright, at least one pixel, of the box at that place."""
+        if row not in self._made:
+            view = self._boxes[row][0]
+            shown = view.display()
+            grey = shown if shown.ndim == 2 else shown.mean(2)
+            for other, (its, box) in enumerate(self._boxes):
+                if (its.key, its.frame) == (view.key, view.frame):
+                    self._made[other] = upright(view).apply(_around(grey, box)).copy()
+        return self._made[row]
+
+
+def _around(grey: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
     half = 0.75 * max(box.width_px, box.height_px)
     (x, y), (rows, columns) = box.centre_px, grey.shape
     left, top = int(np.clip(x - half, 0, columns - 1)), int(np.clip(y - half, 0, rows - 1))
-    cut: NDArray[np.float32] = grey[top : max(int(y + half), top + 1), left : max(int(x + half), left + 1)]
-    return upright(view).apply(cut)
+    return grey[top : max(int(y + half), top + 1), left : max(int(x + half), left + 1)]
 
 
 @dataclass(frozen=True, slots=True)

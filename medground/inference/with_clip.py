@@ -13,7 +13,7 @@ from medground.data.questions import with_article
 from medground.imaging.preprocess import ModelImage
 from medground.inference.ids import file_digest
 from medground.inference.reader import Reader
-from medground.model.reading import ImageReading, Phrase, Portrait
+from medground.model.reading import ImageReading, LookGroup, Phrase, Portrait
 from medground.model.scope import Scope
 from medground.schema.anatomy import Domain
 from medground.schema.result import ModelInfo
@@ -79,19 +79,24 @@ class WithClip:
         """As the reader describes."""
         return self.reader.describe(regions)
 
-    def liken(self, portraits: Sequence[Portrait], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
-        """The mean of both; of a group of which the reader says nothing, what CLIP makes of all its words."""
+    def liken(self, portraits: Sequence[Portrait], groups: Sequence[LookGroup]) -> list[dict[str, float]]:
+        """The mean of both over all words of a group asked for; of what the reader says nothing, CLIP alone."""
         own = self.reader.liken(portraits, groups)
         crops = [portrait.crop() for portrait in portraits]
-        told: list[dict[str, float]] = []
-        for portrait, crop, heard in zip(portraits, crops, own, strict=True):
-            fits: dict[str, float] = {}
-            for group in groups:
-                words = [word for word in group if word in heard] or list(group)
-                sentences = [self._sentence(word, portrait) for word in words]
-                for word, seen in zip(words, self.clip.probabilities([crop], sentences)[0].tolist(), strict=True):
-                    fits[word] = (heard[word] + seen) / 2 if word in heard else seen
-            told.append(fits)
+        alike: dict[tuple[str, Domain], list[int]] = {}
+        for row, portrait in enumerate(portraits):
+            alike.setdefault((portrait.concept, portrait.domain), []).append(row)
+        told: list[dict[str, float]] = [{} for _ in portraits]
+        for group in (group for group in groups if group.asked):
+            for rows in alike.values():
+                sentences = [self._sentence(word, portraits[rows[0]]) for word in group.words]
+                seen = self.clip.probabilities([crops[row] for row in rows], sentences).tolist()
+                for row, fits in zip(rows, seen, strict=True):
+                    share = 0.5 if any(word in own[row] for word in group.words) else 0.0
+                    told[row] |= {
+                        word: share * own[row].get(word, 0.0) + (1 - share) * fit
+                        for word, fit in zip(group.words, fits, strict=True)
+                    }
         return told
 
     def _sentence(self, word: str, portrait: Portrait) -> str:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
+from transformers import AutoConfig, AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
 from medground.schema.errors import UsageError
 
@@ -34,20 +34,30 @@ class Clip:
     """
 
     def __init__(self, folder: Path) -> None:
-        weights = sorted(folder.glob("*.safetensors"))
-        if not weights:
+        files = sorted(path for path in folder.glob("*") if path.suffix in (".json", ".txt", ".model", ".safetensors"))
+        if not any(path.suffix == ".safetensors" for path in files):
             raise UsageError(f"--clip {folder}: there is no CLIP model; it needs {NEEDED}")
+        here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
-            self.model: Any = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            kind = AutoConfig.from_pretrained(folder, **here).model_type
+            if kind != "clip":
+                raise ValueError(f"its config is that of a {kind!r} model")
+            self.model: Any
+            self.model, report = CLIPModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
+            if lost := sorted(report["missing_keys"]):
+                raise ValueError(f"{len(lost)} of its weights are missing, e.g. {lost[0]}")
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, **here)
             self.processor: Any = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UsageError(f"--clip {folder}: no CLIP model can be read ({reason}); it needs {NEEDED}") from error
         self.model.eval()
         self.name = folder.resolve().name
         digest = hashlib.sha256()
-        for path in weights:
+        for path in files:
+            digest.update(path.name.encode())
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         self.sha256 = digest.hexdigest()

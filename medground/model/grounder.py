@@ -21,7 +21,7 @@ from medground.model.decoder import Refined
 from medground.model.dense_head import Dense
 from medground.model.network import Proposals
 from medground.model.raw_reading import FINAL_NMS_IOU, LOWEST_LOGIT, RawReading, fused_with_mirrored
-from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading, Portrait
+from medground.model.reading import Candidate, ImageReading, LookGroup, Phrase, PhraseReading, Portrait
 from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.errors import UsageError
@@ -122,26 +122,27 @@ class Grounder:
         return said
 
     @torch.inference_mode()
-    def liken(self, portraits: Sequence[Portrait], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    def liken(self, portraits: Sequence[Portrait], groups: Sequence[LookGroup]) -> list[dict[str, float]]:
         """How well words fit regions, by what the describer would rather say of them; the pixels are not asked.
 
         Args:
             portraits: the regions.
-            groups: appearance words of which one is true each, in the order in which they are said.
+            groups: of words, in the order in which they are said.
 
         Returns:
-            Words with probabilities for each, in the order given, of those its class was described by in training;
-            none where a candidate has no features.
+            Words of the groups asked for with probabilities, for each region in the order given: of those its class
+            was described by in training, if these are at least two. Nothing where a candidate has no features.
         """
         likeness: list[dict[str, float]] = [{} for _ in portraits]
         regions = [(one.region, one.concept, one.domain) for one in portraits]
         with self._on_device():
             for allowed, rows, regions_NCSS in self._described_alike(regions):
-                able = [[word for word in group if word in allowed] for group in groups]
-                own = [group for group in able if group]
-                for group, table in zip(own, self.bundle.network.backbone.liken(regions_NCSS, own), strict=True):
+                able = [(tuple(w for w in group.words if w in allowed), group.asked) for group in groups]
+                said = [(words, asked) for words, asked in able if words]
+                tables = self.bundle.network.backbone.liken(regions_NCSS, [words for words, _ in said])
+                for (words, asked), table in zip(said, tables, strict=True):
                     for row, fits in zip(rows, table.tolist(), strict=True):
-                        likeness[row] |= zip(group, fits, strict=True)
+                        likeness[row] |= zip(words, fits, strict=True) if asked and len(words) > 1 else ()
         return likeness
 
     def _described_alike(

@@ -42,6 +42,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class LookGroup:
+    """Appearance words of which one is true of a region; `asked` if a question names one of them."""
+
+    words: tuple[str, ...]
+    asked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Portrait:
     """A region whose look is asked for.
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from medground.data.vocabulary import load_vocabulary
 from medground.imaging.preprocess import ModelImage
-from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading, Portrait
+from medground.model.reading import Candidate, ImageReading, LookGroup, Phrase, PhraseReading, Portrait
 from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import Domain
 from medground.schema.result import ModelInfo
@@ -110,8 +110,11 @@ class BlobReader:
         assert all(one == Region(concept, domain) for one, concept, domain in regions)
         return [("round", "smooth")] * len(regions)
 
-    def liken(self, portraits: Sequence[Portrait], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
-        return [{"round": 0.9, "oval": 0.1} if any("round" in group for group in groups) else {} for _ in portraits]
+    def liken(self, portraits: Sequence[Portrait], groups: Sequence[LookGroup]) -> list[dict[str, float]]:
+        return [
+            {"round": 0.9, "oval": 0.1} if any("round" in group.words for group in groups if group.asked) else {}
+            for _ in portraits
+        ]
 
     def _blobs(self, image: ModelImage) -> list[tuple[tuple[float, float, float, float], float]]:
         labels, _ = ndimage.label(image.pixels_HW.numpy() > BRIGHT)

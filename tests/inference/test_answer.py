@@ -178,6 +178,15 @@ def test_a_look_chooses_by_the_decoded_words(film_path: Path) -> None:
         ("an obvious nodule", ()),
         ("the largest nodule", ()),
         ("suspicious nodules", ()),
+        ("a 12.5 mm nodule", ("12.5 mm",)),
+        ("nodules larger than 3cm", ("3cm",)),
+        ("大于5mm的恶性结节", ("5mm", "恶性")),
+        ("a nodule, possibly malignant", ("malignant",)),
+        ("open the image and find nodules", ()),
+        ("anterior posterior film: any nodule?", ()),
+        ("complete search for nodules", ()),
+        ("nodules other than a small mass", ()),
+        ("any malignant lesion?", ("malignant",)),
     ],
 )
 def test_words_that_narrow_and_cannot_be_checked_are_told(

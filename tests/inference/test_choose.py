@@ -250,7 +250,8 @@ def test_the_last_of_a_count_has_rivals() -> None:
 def test_the_one_that_is_described_so_is_meant() -> None:
     round_one, oval, silent = (square(40, said=said) for said in (("faint", "round"), ("oval",), ("dense",)))
     choice = choose([oval, round_one, silent], asked(None, attributes=("round",)))
-    assert (choice.shown, choice.fitting, choice.undecided, choice.warnings) == ((1,), (1,), False, ())
+    assert (choice.shown, choice.fitting, choice.undecided) == ((1, 2), (1, 2), False)  # of the last nothing is told
+    assert choose([oval, round_one], asked(None, attributes=("round",))).shown == (1,)
     everything = choose([oval, round_one, silent], asked(None))
     assert (everything.shown, everything.undecided) == ((0, 1, 2), False)
 
@@ -291,9 +292,23 @@ def test_a_look_that_fits_as_well_as_another_settles_nothing_and_speaks_against_
     assert (both.shown, both.undecided) == ((0, 1), False)
 
 
+def test_a_region_that_nothing_tells_of_is_left_out_by_no_look() -> None:
+    told, untold = (replace(s, candidate=replace(s.candidate, likeness={})) for s in (square(40), square(20, x=200)))
+    told = replace(told, candidate=replace(told.candidate, likeness={"round": 0.9, "oval": 0.1}))
+    choice = choose([told, untold], asked(None, attributes=("round",)))
+    assert (choice.shown, choice.undecided) == ((0, 1), False)
+    assert choice.warnings == ("whether it is round cannot be told: nothing was learnt of its shape",)
+    other = replace(told, candidate=replace(told.candidate, likeness={"dense": 0.9, "faint": 0.1}))
+    assert choose([other], asked(None, attributes=("round",))).undecided is False
+
+
 def test_a_look_that_its_kind_never_has_is_least_likely() -> None:
-    (one,) = (replace(s, candidate=replace(s.candidate, likeness={"irregular": 1.0})) for s in (square(40),))
-    choice = choose([one, square(20, x=200)], asked(None, attributes=("round",)))
+    likeness = ({"irregular": 1.0, "round": 0.0}, {"irregular": 0.2, "round": 0.8})
+    one, other = (
+        replace(s, candidate=replace(s.candidate, likeness=fits))
+        for s, fits in zip((square(40), square(20, x=200)), likeness, strict=True)
+    )
+    choice = choose([one, other], asked(None, attributes=("round",)))
     assert choice.shown == (1,)
     assert choose([one], asked(attributes=("round",))).chances == pytest.approx((0.9 * LEAST_LIKELY,))
 

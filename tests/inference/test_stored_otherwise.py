@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 from PIL import Image
 
 from medground.imaging.upright import Turn
-from medground.inference.gather import gather
+from medground.inference.gather import _is_stack, gather
 from medground.inference.ground import Request, ground
-from medground.inference.views import surroundings, upright
-from medground.schema.anatomy import Side
+from medground.inference.views import Crops, upright
+from medground.schema.anatomy import Side, Zone
 from medground.schema.box import Box
 from medground.schema.result import Answer, StudyResult, Verdict
 from tests.inference.blob_reader import CT, BlobReader
@@ -59,9 +60,9 @@ def test_however_a_film_lies_it_is_read_upright_and_boxed_as_stored(letters: tup
     assert the_box(left) == turn.back(LEFT_NODULE, columns, rows)
     x1, y1, x2, y2 = the_box(left)
     assert (pixels[y1:y2, x1:x2] == 1).all()
-    if not turn.swap:  # which side of a column a box lies on is not told of films on their side
-        assert left.findings[0].laterality == Side.LEFT
-        assert right.verdict == Verdict.NOT_FOUND
+    assert (left.findings[0].laterality, left.findings[0].zone) == (Side.LEFT, Zone.UPPER)
+    assert right.verdict == Verdict.NOT_FOUND
+    assert "is not stated in the header" not in left.findings[0].description.text
 
 
 def test_a_lateral_view_and_a_silent_header_are_read_as_stored(tmp_path: Path) -> None:
@@ -112,14 +113,48 @@ def test_a_mirrored_ct_gives_the_same_finding_in_the_patient(tmp_path: Path) -> 
     assert extents[0] == pytest.approx(extents[1], abs=0.01)
 
 
-def test_what_surrounds_a_box_is_shown_upright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("letters", [("L", "F"), ("R", "F"), ("F", "L"), ("H", "R")])
+def test_an_order_is_that_of_the_patient(letters: tuple[str, str], tmp_path: Path) -> None:
+    other, turn = (20, 200, 50, 230), TURNS[letters]
+    film = FILM.copy()
+    film[other[1] : other[3], other[0] : other[2]] = 1
+    laid = film[:: -1 if turn.mirror_y else 1, :: -1 if turn.mirror_x else 1]
+    laid = np.ascontiguousarray(laid.swapaxes(0, 1) if turn.swap else laid)
+    path = write_dx(tmp_path / "a.dcm", laid, PatientOrientation=list(letters))
+    asked = ("uppermost nodule", "lowest nodule", "leftmost nodule", "rightmost nodule", "the outermost nodule")
+    rows, columns = laid.shape
+    for given, meant in zip(study(path, *asked).answers, (LEFT_NODULE, other, LEFT_NODULE, other, other), strict=True):
+        assert the_box(given) == turn.back(meant, columns, rows), given.query
+
+
+def test_a_frame_is_turned_by_its_own_orientation(tmp_path: Path) -> None:
+    (view,) = gather([write_ct_slice(tmp_path / "a.dcm", FILM, z_mm=0, instance=1)]).studies[0].views
+    assert view.plane is not None
+    prone = replace(view, plane=replace(view.plane, orientation=(-1.0, 0.0, 0.0, 0.0, -1.0, 0.0)))
+    assert (upright(view), upright(prone)) == (Turn(), Turn(mirror_x=True, mirror_y=True))
+    above = replace(view, plane=replace(view.plane, position_mm=(0.0, 0.0, 2.5)))
+    assert _is_stack([view, above])
+    assert not _is_stack([view, prone])  # frames of one object that no volume is made of
+    assert not _is_stack([view, replace(view, plane=None)])
+
+
+def test_what_surrounds_boxes_is_shown_upright_and_decoded_once(tmp_path: Path) -> None:
     path = write_dx(tmp_path / "a.dcm", stored(Turn(mirror_x=True)), PatientOrientation=["R", "F"])
     (view,) = gather([path]).studies[0].views
+    decoded = []
+
+    def display() -> np.ndarray:
+        decoded.append(1)
+        return view.display()
+
+    watched = replace(view, display=display)
     x1, y1, x2, y2 = Turn(mirror_x=True).back(LEFT_NODULE, 480, 512)
-    seen = surroundings(view, Box(x1=x1, y1=y1, x2=x2, y2=y2))
-    assert seen == pytest.approx(FILM[90:150, 370:430], abs=1e-3)
-    corner = surroundings(view, Box(x1=0, y1=0, x2=0.5, y2=0.5))
-    assert corner.shape == (1, 1)
+    crops = Crops([(watched, Box(x1=x1, y1=y1, x2=x2, y2=y2)), (watched, Box(x1=0, y1=0, x2=0.5, y2=0.5))])
+    assert decoded == []
+    assert crops.of(0) == pytest.approx(FILM[90:150, 370:430], abs=1e-3)
+    assert crops.of(1).shape == (1, 1)
+    assert crops.of(0).base is None  # a crop keeps no film in memory
+    assert decoded == [1]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +171,14 @@ def test_what_surrounds_a_box_is_shown_upright(tmp_path: Path) -> None:
             {"LossyImageCompression": "01", "LossyImageCompressionRatio": "0"},
             "Its image was compressed with loss:",
         ),
+        (
+            {"LossyImageCompression": "01", "LossyImageCompressionRatio": "1.4"},
+            "Its image was compressed with loss (1.4:1):",
+        ),
+        (
+            {"LossyImageCompression": "01", "LossyImageCompressionRatio": ["1e300", "1e300"]},
+            "Its image was compressed with loss:",
+        ),
     ],
 )
 def test_loss_is_told(header: dict[str, str | list[str]], told: str | None, tmp_path: Path) -> None:
@@ -146,7 +189,7 @@ def test_loss_is_told(header: dict[str, str | list[str]], told: str | None, tmp_
 def test_loss_of_some_images_of_a_study_and_of_a_picture_is_told(tmp_path: Path) -> None:
     write_dx(tmp_path / "two" / "a.dcm", FILM, LossyImageCompression="01", LossyImageCompressionRatio="8")
     write_dx(tmp_path / "two" / "b.dcm", FILM, instance=2)
-    assert "1 of its 2 images were compressed with loss (8:1)" in study(tmp_path / "two").warnings[0]
+    assert "1 of its 2 images was compressed with loss (8:1)" in study(tmp_path / "two").warnings[0]
     picture = tmp_path / "a.jpg"
     Image.fromarray(np.rint(FILM * 255).astype(np.uint8)).save(picture, quality=95)
     assert "It is a JPEG, compressed with loss" in study(picture).warnings[0]

@@ -15,6 +15,7 @@ from medground.inference.gather import gather
 from medground.inference.ground import Request, ground
 from medground.inference.with_clip import WithClip
 from medground.model.clip import Clip
+from medground.model.reading import LookGroup
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
 from medground.schema.result import Verdict
@@ -28,7 +29,7 @@ ONE, TWO = Box(x1=300, y1=100, x2=360, y2=160), Box(x1=60, y1=200, x2=100, y2=24
 class Undecided(TruthReader):
     """Says of every region that it may as well be round as oval, and nothing of any other look."""
 
-    def liken(self, portraits: Sequence[object], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    def liken(self, portraits: Sequence[object], groups: Sequence[LookGroup]) -> list[dict[str, float]]:
         del groups
         return [{"round": 0.5, "oval": 0.5} for _ in portraits]
 
@@ -48,8 +49,8 @@ class Bright:
         table = torch.full((len(crops), len(sentences)), 1 / len(sentences))
         for row, crop in enumerate(crops):
             bright = float(crop[crop.shape[0] // 2, crop.shape[1] // 2])
-            if len(sentences) == 2:
-                table[row] = torch.tensor([bright, 1 - bright])
+            if " round " in sentences[0]:
+                table[row] = torch.tensor([bright, 1 - bright, *[0.0] * (len(sentences) - 2)])
         return table
 
 
@@ -72,11 +73,26 @@ def test_the_pixels_settle_what_the_reader_leaves_open(film: Path) -> None:
     assert len(alone.studies[0].answers[0].findings) == 2
     (finding,) = both.studies[0].answers[0].findings
     assert (both.studies[0].answers[0].verdict, finding.box_xyxy_px) == (Verdict.FOUND, TWO.xyxy_px)
-    assert sorted(crop.shape for crop in bright.crops) == [(60, 60)] * 4 + [(90, 90)] * 4
-    assert ("a chest radiograph with a round nodule", "a chest radiograph with an oval nodule") in bright.sentences
+    assert sorted(crop.shape for crop in bright.crops) == [(60, 60), (90, 90)]  # one group was asked for
+    ((first, second, *_),) = bright.sentences
+    assert (first, second) == ("a chest radiograph with a round nodule", "a chest radiograph with an oval nodule")
     assert (both.model.name, alone.model.name) == ("truth with bright", "truth")
     assert both.model.sha256 != alone.model.sha256
     assert both.result_id != alone.result_id
+
+
+def test_of_a_look_that_was_never_learnt_clip_alone_tells(film: Path) -> None:
+    class Silent(Undecided):
+        def liken(self, portraits: Sequence[object], groups: Sequence[LookGroup]) -> list[dict[str, float]]:
+            del groups
+            return [{} for _ in portraits]
+
+    silent = Silent([[("nodule", ONE), ("nodule", TWO)]], Domain.CHEST_RADIOGRAPH)
+    answer = (
+        ground(gather([film]), Request(("the round nodule",)), WithClip(silent, Bright())).result.studies[0].answers[0]
+    )
+    assert [finding.box_xyxy_px for finding in answer.findings] == [TWO.xyxy_px]
+    assert answer.warnings == ("For nodule on a chest radiograph the model has learnt from synthetic images only.",)
 
 
 def test_nothing_is_asked_of_it_without_a_look_in_the_question(film: Path) -> None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from medground.data.vocabulary import load_vocabulary
 from medground.imaging.preprocess import ModelImage
-from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading, Portrait
+from medground.model.reading import Candidate, ImageReading, LookGroup, Phrase, PhraseReading, Portrait
 from medground.model.scope import Scope
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
@@ -72,9 +72,9 @@ class TruthReader:
     def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
         return [("round",)] * len(regions)
 
-    def liken(self, portraits: Sequence[Portrait], groups: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    def liken(self, portraits: Sequence[Portrait], groups: Sequence[LookGroup]) -> list[dict[str, float]]:
         said = self.describe([(one.region, one.concept, one.domain) for one in portraits])
-        return [fits_of(words, groups) for words in said]
+        return [fits_of(words, [group.words for group in groups if group.asked]) for words in said]
 
 
 def fits_of(words: Sequence[str], groups: Sequence[Sequence[str]], sure: float = 0.9) -> dict[str, float]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from medground.model.clip import AT_ONCE, Clip
 from medground.schema.errors import UsageError
@@ -42,10 +43,15 @@ def test_probabilities_are_those_of_scaled_cosines(folder):
     assert clip.probabilities([], SENTENCES).shape == (0, len(SENTENCES))
 
 
-def test_it_is_known_by_its_weights(folder, tmp_path):
+def test_it_is_known_by_all_that_its_answers_depend_on(folder, tmp_path):
     first, again = Clip(folder), Clip(build_clip(tmp_path / "other"))
     assert (first.name, again.name) == ("tiny", "other")
     assert first.sha256 == again.sha256
+    settings = tmp_path / "other" / "preprocessor_config.json"
+    settings.write_text(settings.read_text().replace("0.48145466", "0.1"))
+    changed = Clip(tmp_path / "other")
+    assert changed.probabilities(crops(1), SENTENCES).tolist() != first.probabilities(crops(1), SENTENCES).tolist()
+    assert changed.sha256 != first.sha256
 
 
 def test_what_is_no_clip_or_a_pickle_is_refused(folder, tmp_path):
@@ -58,6 +64,26 @@ def test_what_is_no_clip_or_a_pickle_is_refused(folder, tmp_path):
     weights.write_bytes(weights.read_bytes()[:200])
     with pytest.raises(UsageError, match="no CLIP model can be read"):
         Clip(broken)
+    foreign = build_clip(tmp_path / "foreign")
+    tensors = load_file(foreign / "model.safetensors")
+    save_file(
+        {f"other.{name}": value for name, value in tensors.items()}, foreign / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(UsageError, match="of its weights are missing"):
+        Clip(foreign)
+    kept = {name: value for name, value in tensors.items() if not name.startswith("text_model.encoder")}
+    save_file(kept, foreign / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UsageError, match="of its weights are missing"):
+        Clip(foreign)
+    narrow = {**tensors, "text_projection.weight": tensors["text_projection.weight"][:, :8].contiguous()}
+    save_file(narrow, foreign / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UsageError, match="no CLIP model can be read"):
+        Clip(foreign)
+    other = build_clip(tmp_path / "siglip")
+    config = other / "config.json"
+    config.write_text(config.read_text().replace('"model_type": "clip"', '"model_type": "siglip"'))
+    with pytest.raises(UsageError, match="is that of a 'siglip' model"):
+        Clip(other)
     bare = build_clip(tmp_path / "bare")
     (bare / "preprocessor_config.json").unlink()
     with pytest.raises(UsageError, match="no CLIP model can be read"):

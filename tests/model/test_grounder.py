@@ -10,7 +10,7 @@ import torch
 from medground.imaging.preprocess import mirrored, prepare
 from medground.model.calibration import Curve
 from medground.model.grounder import DESCRIBED_AT_ONCE, LEAST_CERTAIN_WORD, Grounder
-from medground.model.reading import Phrase, Portrait
+from medground.model.reading import LookGroup, Phrase, Portrait
 from medground.schema.anatomy import DOMAINS
 
 NODULE, MASS = Phrase("nodule", "nodule"), Phrase("mass", "mass")
@@ -270,18 +270,19 @@ def test_crops_have_the_kind_of_their_image_and_a_calibration_of_their_own(bundl
 
 
 def test_likeness_is_told_of_the_words_of_the_class_and_of_regions_with_features(sure, image):
-    words = {"nodule": ("round", "oval", "dense"), "mass": ("round",)}
+    words = {"nodule": ("round", "oval", "dense"), "mass": ("oval", "dense")}
     grounder = Grounder(told_apart(sure, words))
     reading = read(grounder, image, [NODULE, MASS], max_boxes=3)
     portraits = [Portrait(*one, crop=lambda: pytest.fail("pixels are not asked")) for one in regions_of(reading)]
     portraits.append(replace(portraits[0], region=None))
-    fits = grounder.liken(portraits, (("round", "oval", "irregular"), ("faint", "dense"), ("cavitated",)))
-    assert [set(own) for own in fits] == [{"round", "oval", "dense"}] * 3 + [{"round"}] * 3 + [set()]
+    shape, density = LookGroup(("round", "oval", "irregular")), LookGroup(("faint", "dense"))
+    fits = grounder.liken(portraits, (shape, density, LookGroup(("cavitated",))))
+    # A mass was only ever called oval, and both only dense: that is no news of any of them.
+    assert [set(own) for own in fits] == [{"round", "oval"}] * 3 + [set()] * 4
     for own, portrait in zip(fits[:3], portraits, strict=False):
         tables = sure.network.backbone.liken(portrait.region[None], [("round", "oval"), ("dense",)])
         assert [own["round"], own["oval"]] == pytest.approx(tables[0][0].tolist(), abs=1e-6)
-        assert own["dense"] == 1.0
     assert len({round(own["round"], 3) for own in fits[:3]}) > 1
-    for own, other in zip(fits, grounder.liken(portraits[::-1], (("round", "oval"),))[::-1], strict=True):
-        shapes = {word: own[word] for word in ("round", "oval") if word in own}
-        assert other == pytest.approx(shapes, abs=1e-6)
+    for own, other in zip(fits, grounder.liken(portraits[::-1], (shape,))[::-1], strict=True):
+        assert other == pytest.approx(own, abs=1e-6)
+    assert grounder.liken(portraits, (replace(shape, asked=False), density)) == [{}] * 7

@@ -22,6 +22,7 @@ from medground.schema.errors import UsageError
 
 SEPARATOR = ";"
 IGNORE = -100
+ROWS_AT_ONCE = 16  # each holds logits of the whole vocabulary at every token
 
 
 class Language(Protocol):
@@ -136,31 +137,37 @@ class SoftTokenDescriber(nn.Module):
 
         A statement counts by the probability of its tokens and of its end, after the likeliest of the groups before it.
         """
-        stops = torch.tensor([separator_of(language), language.end])
         said: list[list[int]] = [[] for _ in range(len(regions_NCSS))]
         before_NTD = self._before(language, regions_NCSS)
         tables = []
         for group in groups:
             spellings = [spelled(language, statement) for statement in group]
-            logs = [
-                [self._log(language, before_1TD[None], prefix, ids, stops) for ids in spellings]
-                for before_1TD, prefix in zip(before_NTD, said, strict=True)
-            ]
-            tables.append(torch.tensor(logs).reshape(-1, len(group)).softmax(-1))
+            rows = [(n, prefix, ids) for n, prefix in enumerate(said) for ids in spellings]
+            logs: list[float] = []
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                logs += self._logs(language, before_NTD, rows[start : start + ROWS_AT_ONCE])
+            tables.append(torch.tensor(logs, device="cpu").reshape(-1, len(group)).softmax(-1))
             for prefix, best in zip(said, tables[-1].argmax(-1).tolist(), strict=True):
                 prefix += [*spellings[best], separator_of(language)]
         return tables
 
-    def _log(
-        self, language: Language, before_1TD: Tensor, prefix: Sequence[int], ids: Sequence[int], stops: Tensor
-    ) -> float:
-        """Log probability of saying `ids`, and then no more or something else, after `prefix`."""
-        row = torch.tensor([[*prefix, *ids]], dtype=torch.int64, device=before_1TD.device)
-        words_1TD = language.embed(row).to(before_1TD.dtype)
-        log_TV = language.logits(torch.cat([before_1TD, words_1TD], 1))[0].log_softmax(-1).cpu()
-        first = before_1TD.shape[1] - 1 + len(prefix)  # what stands here foretells the first of `ids`
-        tokens = log_TV[range(first, first + len(ids)), list(ids)].sum()
-        return float(tokens + log_TV[first + len(ids), stops].logsumexp(0))
+    def _logs(
+        self, language: Language, before_NTD: Tensor, rows: Sequence[tuple[int, Sequence[int], Sequence[int]]]
+    ) -> list[float]:
+        """Log probabilities of saying, of a region after a prefix, some tokens, and then no more or something else."""
+        longest = max(len(prefix) + len(ids) for _, prefix, ids in rows)
+        padded = [[*prefix, *ids, *[language.end] * (longest - len(prefix) - len(ids))] for _, prefix, ids in rows]
+        owners = torch.tensor([n for n, _, _ in rows], device=before_NTD.device)
+        words_NTD = language.embed(torch.tensor(padded, dtype=torch.int64, device=before_NTD.device))
+        whole_NTD = torch.cat([before_NTD[owners], words_NTD.to(before_NTD.dtype)], 1)
+        log_NTV = language.logits(whole_NTD).log_softmax(-1).cpu()
+        logs = []
+        for (_, prefix, ids), log_TV in zip(rows, log_NTV, strict=True):
+            first = before_NTD.shape[1] - 1 + len(prefix)  # what stands here foretells the first of `ids`
+            tokens = sum(float(log_TV[first + place, token]) for place, token in enumerate(ids))
+            ends = [float(log_TV[first + len(ids), stop]) for stop in (separator_of(language), language.end)]
+            logs.append(tokens + math.log(sum(map(math.exp, ends))))
+        return logs
 
     def _before(self, language: Language, regions_NCSS: Tensor) -> Tensor:
         soft_N1D = self.norm(self.soft(regions_NCSS.flatten(1)))[:, None]
