@@ -21,11 +21,11 @@ def shipped() -> Recipe:
         telling(
             Stage(
                 name="open",
-                steps=700,
+                steps=500,
                 trainable=(VISION, TEXT, *HEADS),
                 learning_rate=7e-4,
                 warmup_steps=40,
-                judge_every=175,
+                judge_every=250,
             )
         ),
         telling(hard(150)),
