@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medground.data.phantom.chest_ct import chest_ct
+from medground.data.phantom.appearance import APPEARANCE_WORDS
+from medground.data.phantom.chest_ct import chest_ct, nodule_ct
 from medground.data.phantom.chest_radiograph import chest_radiograph
 from medground.data.pools import (
     SHOWN_OF_A_VOLUME,
@@ -77,15 +78,21 @@ def test_generated_images_come_back_from_the_cache_as_they_were(tmp_path):
             )  # fmt: skip
 
 
+def test_the_describer_knows_every_word_that_phantoms_are_drawn_by():
+    words = set(compact_model(("nodule",)).backbone.describer.words)
+    assert words >= {word for group in APPEARANCE_WORDS.values() for word in group}
+    volume = nodule_ct(9_000_000, size_px=192, slices=24, count=3)
+    said = {word for region in volume.regions3d for word in region.appearance}
+    assert said
+    assert said <= words
+
+
 def test_slices_of_a_volume_are_different_ones_and_carry_their_neighbours():
     volume = chest_ct(2, slices=VOLUME_SLICES)
     held = [volume_slice(2 * SLICES_OF_A_VOLUME + number, 256) for number in range(SLICES_OF_A_VOLUME)]
     shown = {n for region in volume.regions3d for n in region.boxes}
     assert sum(bool(one.concepts) for one in held) == min(SHOWN_OF_A_VOLUME, len(shown))
     assert len({one.pixels_HW.tobytes() for one in held}) == SLICES_OF_A_VOLUME
-    said = {word for one in held for words in one.appearance for word in words}
-    assert said
-    assert said <= set(compact_model(("nodule",)).backbone.describer.words)
     for one in held:
         assert one.beside_2HW is not None
         assert one.beside_2HW.shape == (2, 256, 256)
