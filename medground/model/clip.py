@@ -72,6 +72,9 @@ class Clip:
 
         Returns:
             Table (crops, sentences); each row adds up to 1.
+
+        Raises:
+            UsageError: if damaged weights give no numbers.
         """
         read = self.tokenizer(list(sentences), padding=True, truncation=True, return_tensors="pt")
         tables = [self._table(crops[start : start + AT_ONCE], read) for start in range(0, len(crops), AT_ONCE)]
@@ -81,4 +84,6 @@ class Clip:
         coloured = [np.repeat(np.rint(crop * 255).astype(np.uint8)[..., None], 3, axis=2) for crop in crops]
         pixels = self.processor(coloured, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
         logits: Tensor = self.model(pixel_values=pixels, **read).logits_per_image
+        if not bool(logits.isfinite().all()):
+            raise UsageError(f"the CLIP model {self.name!r} computes no numbers; its weights are damaged")
         return logits.softmax(-1)

@@ -7,8 +7,8 @@ from functools import partial
 
 from medground.data.augment import AugmentConfig
 from medground.training.recipe import DataMix, Recipe, Stage
-from pipelines.recipes.compact import CONCEPTS, HEADS, SEED, TEXT, VISION, compact_model
-from pipelines.recipes.stages import align, general, hard, joint, queries, restore, turned
+from pipelines.recipes.compact import CONCEPTS, SEED, compact_model
+from pipelines.recipes.stages import align, everything, general, hard, joint, queries, restore, turned
 
 FILM_CONCEPTS = tuple(concept for concept in CONCEPTS if concept != "cavity")  # no film of the set shows one
 SIZE_PX = 448
@@ -73,14 +73,7 @@ def films() -> Recipe:
             augment=VIEWS,
             stages=(
                 general(2600).model_copy(update={"focus": 0.4}),
-                Stage(
-                    name="open",
-                    steps=600,
-                    trainable=(VISION, TEXT, *HEADS),
-                    learning_rate=7e-4,
-                    warmup_steps=40,
-                    judge_every=200,
-                ),
+                everything(600, rate=7e-4, every=200),
             ),
         )
     )

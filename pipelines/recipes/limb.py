@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from medground.data.augment import AugmentConfig
 from medground.training.recipe import DataMix, Recipe, Stage
-from pipelines.recipes.compact import HEADS, SEED, TEXT, VISION, compact_model
-from pipelines.recipes.stages import align, general, hard, joint, queries, turned
+from pipelines.recipes.compact import SEED, compact_model
+from pipelines.recipes.stages import align, everything, general, hard, joint, queries, turned
 
 SIZE_PX, CLOSE_SIZE_PX = 448, 512
 TUNED_SIZE_PX = 640  # most of these films are smaller: their thin lines are found the better the larger they are
@@ -57,15 +57,7 @@ def limb_close() -> Recipe:
                 general(700, pools).model_copy(
                     update={"scale": (0.65, 1.25), "mosaic": 0.1, "focus": 0.75, "warmup_steps": 50}
                 ),
-                Stage(
-                    name="open",
-                    steps=700,
-                    trainable=(VISION, TEXT, *HEADS),
-                    pools=pools,
-                    learning_rate=8e-4,
-                    warmup_steps=50,
-                    judge_every=175,
-                ),
+                everything(700, rate=8e-4, every=175, warmup=50, pools=pools),
             ),
         )
     )
@@ -88,15 +80,7 @@ def limb_tuned() -> Recipe:
                 general(1400, ("limb",)).model_copy(
                     update={"scale": (0.65, 1.25), "mosaic": 0.1, "focus": 0.75, "warmup_steps": 50}
                 ),
-                Stage(
-                    name="open",
-                    steps=1300,
-                    trainable=(VISION, TEXT, *HEADS),
-                    pools=("limb",),
-                    learning_rate=8e-4,
-                    warmup_steps=50,
-                    judge_every=325,
-                ),
+                everything(1300, rate=8e-4, every=325, warmup=50, pools=("limb",)),
                 align(60).model_copy(update={"pools": ("limb",)}),
                 joint(300, looks=2).model_copy(update={"pools": ("limb", "phantom"), "learning_rate": 4e-4}),
                 hard(80).model_copy(update={"pools": ("limb",)}),

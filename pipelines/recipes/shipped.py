@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from medground.data.augment import AugmentConfig
 from medground.training.objective import LossWeights
-from medground.training.recipe import DataMix, Recipe, Stage
-from pipelines.recipes.compact import CONCEPTS, HEADS, SEED, TEXT, VISION, compact_model
-from pipelines.recipes.stages import align, general, hard, joint, queries, restore, telling, turned
+from medground.training.recipe import DataMix, Recipe
+from pipelines.recipes.compact import CONCEPTS, SEED, compact_model
+from pipelines.recipes.stages import align, everything, general, hard, joint, queries, restore, telling, turned
 
 LABELLED = ("phantom", "slices", "chest", "limb", "other", "close phantom", "close chest", "close limb")
 
@@ -18,16 +18,7 @@ def shipped() -> Recipe:
         telling(general(2600, LABELLED).model_copy(update={"focus": 0.3})),
         align(100),
         telling(joint(900)),
-        telling(
-            Stage(
-                name="open",
-                steps=500,
-                trainable=(VISION, TEXT, *HEADS),
-                learning_rate=7e-4,
-                warmup_steps=40,
-                judge_every=250,
-            )
-        ),
+        telling(everything(500, rate=7e-4, every=250)),
         telling(hard(150)),
         queries(200, words=True),
     )

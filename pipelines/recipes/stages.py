@@ -50,6 +50,19 @@ def general(steps: int, pools: tuple[str, ...] = (), *, looks: int = 0) -> Stage
     )
 
 
+def everything(steps: int, *, rate: float, every: int, warmup: int = 40, pools: tuple[str, ...] = ()) -> Stage:
+    """All layers open on views of full size; `every` so many steps it looks at the development part."""
+    return Stage(
+        name="open",
+        steps=steps,
+        trainable=(VISION, TEXT, *HEADS),
+        pools=pools,
+        learning_rate=rate,
+        warmup_steps=warmup,
+        judge_every=every,
+    )
+
+
 def align(steps: int) -> Stage:
     """Stage 1: the vision tower frozen; text, boxes and heads learn what it sees."""
     return Stage(name="align", steps=steps, trainable=(TEXT, *HEADS), learning_rate=5e-4, warmup_steps=20)

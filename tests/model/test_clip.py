@@ -54,6 +54,14 @@ def test_it_is_known_by_all_that_its_answers_depend_on(folder, tmp_path):
     assert changed.sha256 != first.sha256
 
 
+def test_damaged_weights_are_told_and_no_finding_vanishes_by_them(folder):
+    clip = Clip(folder)
+    with torch.no_grad():
+        clip.model.visual_projection.weight.fill_(torch.nan)
+    with pytest.raises(UsageError, match="computes no numbers"):
+        clip.probabilities(crops(1), SENTENCES)
+
+
 def test_what_is_no_clip_or_a_pickle_is_refused(folder, tmp_path):
     with pytest.raises(UsageError, match=r"there is no CLIP model; it needs config\.json"):
         Clip(tmp_path / "nowhere")
