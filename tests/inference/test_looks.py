@@ -61,6 +61,9 @@ def test_a_region_that_nothing_tells_of_is_left_out_by_no_look() -> None:
     choice = choose([told, untold], asked(None, attributes=("round",)))
     assert (choice.shown, choice.undecided) == ((0, 1), False)
     assert choice.warnings == ("whether it is round cannot be told: nothing was learnt of its shape",)
+    never = replace(told, candidate=replace(told.candidate, likeness={"oval": 0.9, "irregular": 0.1}))
+    unlearnt = choose([never], asked(None, attributes=("round",)))  # its kind was never called round
+    assert (unlearnt.undecided, unlearnt.warnings) == (False, choice.warnings)
     other = replace(told, candidate=replace(told.candidate, likeness={"dense": 0.9, "faint": 0.1}))
     assert choose([other], asked(None, attributes=("round",))).undecided is False
 
