@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,14 +15,14 @@ from pathlib import Path
 from rich.console import Console
 
 from medground.cli.output import RESULTS, OutputFolder
-from medground.cli.pictures import write_pictures
 from medground.cli.progress import image_progress, stage
-from medground.cli.reports import write_reports
 from medground.cli.table import print_answers
 from medground.inference.closer import Looking
 from medground.inference.gather import gather
 from medground.inference.ground import Grounded, Request, ground
+from medground.inference.pictures import draw_answers
 from medground.inference.reader import Reader
+from medground.inference.reports import study_reports, with_warnings
 from medground.inference.with_clip import WithClip
 from medground.schema.errors import UsageError
 from medground.schema.result import GroundingResult
@@ -115,6 +115,36 @@ def write(grounded: Grounded, out: Path, formats: tuple[str, ...], timing: dict[
         if "json" in formats:
             folder.path(RESULTS).write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return result
+
+
+def write_pictures(grounded: Grounded, folder: OutputFolder) -> None:
+    """Write every picture as `overlays/<study>-<question>-<image>.png`."""
+    for picture in draw_answers(grounded):
+        picture.drawn.save(folder.path(f"overlays/{picture.study}-{picture.question}-{picture.image}.png"))
+
+
+def write_reports(grounded: Grounded, folder: OutputFolder, formats: Collection[str] = ("sr",)) -> GroundingResult:
+    """Write the DICOM objects of every DICOM study, counted from 1, as `<format>/<study>.dcm`; pictures have none.
+
+    Should a study need several objects of one kind, those after the first are `<format>/<study>-2.dcm` and so on.
+
+    Args:
+        grounded: a result with its studies.
+        folder: where the files go.
+        formats: what is wanted; of it `sr`, `gsps` and `seg` count.
+
+    Returns:
+        The result; a study of whose header nothing can be written is warned about in it.
+    """
+    warnings = []
+    for number, (study, answered) in enumerate(zip(grounded.studies, grounded.result.studies, strict=True), start=1):
+        reports = study_reports(study, answered, grounded.result, formats)
+        warnings.append(reports.warnings)
+        for format_, objects in reports.objects.items():
+            for part, written in enumerate(objects, start=1):
+                file = f"{number}.dcm" if part == 1 else f"{number}-{part}.dcm"
+                written.save_as(folder.path(f"{format_}/{file}"), enforce_file_format=True)
+    return with_warnings(grounded.result, warnings)
 
 
 def _timed_result(grounded: Grounded, timing: dict[str, float]) -> GroundingResult:

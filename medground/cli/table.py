@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from medground.cli.words import whereabouts
+from medground.inference.words import whereabouts
 from medground.schema.result import Answer, GroundingResult, StudyResult, Verdict
 
 MAX_FINDINGS = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medground.dicom.boundary import typed_errors
@@ -12,7 +12,7 @@ from medground.dicom.found import Found, files_in, members_of, printable
 from medground.dicom.image import open_image
 from medground.dicom.limits import Limits
 from medground.dicom.native import stamp_of
-from medground.dicom.series import Instance, Study, studies_of
+from medground.dicom.series import Instance, Opener, Study, studies_of
 from medground.dicom.source import ByteSource
 from medground.schema.errors import InputError, InputNotFoundError, NotAnImageError, UnreadableFileError
 
@@ -60,12 +60,16 @@ class _Tray:
         self.refused.append((source, error))
 
 
-def discover(inputs: Sequence[Path], *, limits: Limits | None = None) -> Discovery:
+def discover(
+    inputs: Sequence[Path | Found], *, limits: Limits | None = None, opener: Opener | None = None
+) -> Discovery:
     """Find the images in files, folders (with their subfolders, sorted) and ZIPs.
 
     Args:
-        inputs: as the user gave them. A file that is named itself and is no image is refused, not skipped.
+        inputs: as the user gave them, or files that have a name of their own. A file that is named itself and is no
+            image is refused, not skipped.
         limits: what may be asked of the machine; the defaults of `Limits` if None.
+        opener: how pixels are reached later; headers are read here in any case.
     """
     limits = limits or Limits()
     tray = _Tray()
@@ -75,14 +79,18 @@ def discover(inputs: Sequence[Path], *, limits: Limits | None = None) -> Discove
                 for found in _files(given, limits):
                     _sort(found, tray, limits)
         except InputError as error:
-            tray.refuse(printable(given), error)
+            tray.refuse(given.source if isinstance(given, Found) else printable(given), error)
     instances, warnings = _without_doubles(tray.instances)
+    if opener is not None:
+        instances = [replace(instance, opener=opener, native=None) for instance in instances]
     studies = studies_of(instances)
     return Discovery(studies, tuple(tray.pictures), tuple(tray.skipped), tuple(tray.refused), tuple(warnings))
 
 
-def _files(given: Path, limits: Limits) -> Iterator[Found]:
-    if given.is_dir():
+def _files(given: Path | Found, limits: Limits) -> Iterator[Found]:
+    if isinstance(given, Found):
+        yield given
+    elif given.is_dir():
         yield from files_in(given, limits)
     elif given.exists():
         yield Found(printable(given), given, is_alone=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from medground.dicom.found import Found
 from medground.dicom.geometry import Plane, plane_of
@@ -21,14 +22,22 @@ _SAME_SPACING = 1e-3  # share by which the distance of pixels may differ
 _MAX_STACKS = 64  # a series of more is none; each slice is compared with each stack
 _SHEAR_PX = 0.5  # a stack that leans by more than this from its first slice to its last is no cuboid
 
+Opener = Callable[[Path | bytes], DicomImage]
+"""Opens an image object; raises as `open_image`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One image object that was found, not opened: its header only, and where uncompressed pixels lie."""
+    """One image object that was found, not opened: its header only, and where uncompressed pixels lie.
+
+    Attributes:
+        opener: opens it where another way than `open_image` is wanted, e.g. at arm's length.
+    """
 
     found: Found
     header: ImageHeader
     native: NativeSlice | None = None
+    opener: Opener | None = None
 
     @property
     def source(self) -> str:
@@ -37,7 +46,8 @@ class Instance:
 
     def open(self, limits: Limits | None = None) -> DicomImage:
         """The image; raises as `open_image`."""
-        return open_image(self.found.content(limits), limits=limits)
+        content = self.found.content(limits)
+        return self.opener(content) if self.opener else open_image(content, limits=limits)
 
 
 @dataclass(frozen=True, slots=True)

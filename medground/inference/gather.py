@@ -15,7 +15,7 @@ from medground.dicom.found import Found
 from medground.dicom.geometry import plane_of
 from medground.dicom.header import ImageHeader
 from medground.dicom.image import DicomImage
-from medground.dicom.series import Instance, Series, are_parallel
+from medground.dicom.series import Instance, Opener, Series, are_parallel
 from medground.dicom.series import Study as DicomStudy
 from medground.imaging.picture import is_jpeg, read_picture
 from medground.inference.ids import instance_key
@@ -35,18 +35,19 @@ class Gathered:
     skipped: tuple[Refusal, ...] = ()
 
 
-def gather(inputs: Sequence[Path]) -> Gathered:
+def gather(inputs: Sequence[Path | Found], *, opener: Opener | None = None) -> Gathered:
     """Find the images in files, folders and ZIPs; headers are read, pixels are not.
 
     The same picture given twice is one study with two sources.
 
     Args:
-        inputs: as the user gave them.
+        inputs: as the user gave them, or files that have a name of their own.
+        opener: opens DICOM objects when their pixels are wanted; `open_image` if None.
 
     Raises:
         InputError: there is no image at all; the class is that of the first refusal.
     """
-    found = discover(inputs)
+    found = discover(inputs, opener=opener)
     refused = [Refusal(source=source, error=str(error)) for source, error in found.refused]
     studies = [_dicom_study(study, found.warnings) for study in found.studies]
     pictures: dict[str, Study] = {}

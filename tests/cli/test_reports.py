@@ -9,9 +9,9 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from medground.cli.ground import write_reports
 from medground.cli.main import create_app
 from medground.cli.output import OutputFolder
-from medground.cli.reports import write_reports
 from medground.dicom.seg_read import read_seg_boxes
 from medground.dicom.sr import read_sr_boxes
 from medground.inference.gather import gather

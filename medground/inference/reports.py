@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from pydicom import Dataset
 
-from medground.cli.output import OutputFolder
 from medground.dicom.gsps import write_gsps
 from medground.dicom.image import DicomImage
 from medground.dicom.seg import write_seg
 from medground.dicom.sr import write_sr
-from medground.inference.ground import Grounded
 from medground.inference.views import Study
 from medground.schema.errors import InputError, UsageError
 from medground.schema.result import GroundingResult, ModelInfo, Settings, StudyResult
@@ -30,49 +29,43 @@ WRITERS: dict[str, tuple[str, Write]] = {
 }
 
 
-def write_reports(grounded: Grounded, folder: OutputFolder, formats: Collection[str] = ("sr",)) -> GroundingResult:
-    """Write the DICOM objects of every DICOM study, counted from 1, as `<format>/<study>.dcm`; pictures have none.
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The DICOM objects of one study, by format in the order of `WRITERS`, and why some could not be written."""
 
-    Should a study need several objects of one kind, those after the first are `<format>/<study>-2.dcm` and so on.
+    objects: dict[str, tuple[Dataset, ...]]
+    warnings: tuple[str, ...] = ()
+
+
+def study_reports(study: Study, answered: StudyResult, result: GroundingResult, formats: Collection[str]) -> Reports:
+    """Make the DICOM objects of a study; a plain picture has none.
 
     Args:
-        grounded: a result with its studies.
-        folder: where the files go.
+        study: what was looked at.
+        answered: what was answered of it.
+        result: the whole result, whose model and settings the objects name.
         formats: what is wanted; of it `sr`, `gsps` and `seg` count.
-
-    Returns:
-        The result; a study of whose header nothing can be written is warned about in it.
     """
-    studies: list[StudyResult] = []
-    for number, (study, answered) in enumerate(zip(grounded.studies, grounded.result.studies, strict=True), start=1):
-        wanted = [format_ for format_ in WRITERS if format_ in formats] if study.instances else []
-        warnings = _write(wanted, number, study, answered, grounded.result, folder)
-        changed = {"warnings": (*answered.warnings, *warnings)}
-        studies.append(answered.model_copy(update=changed) if warnings else answered)
-    return grounded.result.model_copy(update={"studies": tuple(studies)})
-
-
-def _write(
-    wanted: Sequence[str],
-    number: int,
-    study: Study,
-    answered: StudyResult,
-    result: GroundingResult,
-    folder: OutputFolder,
-) -> list[str]:
-    """Write the objects of one study; returns what to warn of."""
+    objects: dict[str, tuple[Dataset, ...]] = {}
     warnings = []
     images: dict[str, DicomImage] = {}
-    for format_ in wanted:
+    for format_ in [format_ for format_ in WRITERS if format_ in formats] if study.instances else []:
         name, write = WRITERS[format_]
         try:
             images = images or _images(study, answered)
-            for part, written in enumerate(write(answered, result.model, result.settings, images), start=1):
-                file = f"{number}.dcm" if part == 1 else f"{number}-{part}.dcm"
-                written.save_as(folder.path(f"{format_}/{file}"), enforce_file_format=True)
+            objects[format_] = tuple(write(answered, result.model, result.settings, images))
         except (UsageError, InputError) as error:
             warnings.append(f"No {name} was written: {error}.")
-    return warnings
+    return Reports(objects, tuple(warnings))
+
+
+def with_warnings(result: GroundingResult, warnings: Sequence[Sequence[str]]) -> GroundingResult:
+    """The result with more warnings of each of its studies."""
+    studies = [
+        study.model_copy(update={"warnings": (*study.warnings, *more)}) if more else study
+        for study, more in zip(result.studies, warnings, strict=True)
+    ]
+    return result.model_copy(update={"studies": tuple(studies)})
 
 
 def _images(study: Study, answered: StudyResult) -> dict[str, DicomImage]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from medground.cli.words import meaning
+from medground.inference.words import meaning
 from medground.schema.anatomy import Side, Zone
 from medground.schema.result import PlaceAsked, Relation, Understood, Verdict
 

@@ -1,16 +1,19 @@
-"""One picture per answered image, and the words on it."""
+"""Pictures: the images that an answer speaks of, with its boxes and words on them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from medground.cli.output import OutputFolder
-from medground.cli.words import meaning, verdict_words, whereabouts
 from medground.dicom.geometry import columns_toward_left
 from medground.imaging.overlay import Caption, Mark, draw_overlay
 from medground.inference.ground import Grounded
 from medground.inference.views import Study, View
+from medground.inference.words import meaning, verdict_words, whereabouts
 from medground.schema.errors import InputError
 from medground.schema.result import Answer, BoxPx, Finding
 
@@ -19,15 +22,24 @@ MAX_KEPT = 4  # decoded images held at once
 MAX_IMAGES = 20  # pictures per answer: a study of a thousand frames is not turned into a thousand files
 
 
-def write_pictures(grounded: Grounded, folder: OutputFolder) -> None:
-    """Draw every answer on the images it speaks of, as `overlays/<study>-<question>-<image>.png`, counted from 1.
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawn image of an answer; study, question and image are counted from 1."""
+
+    study: int
+    question: int
+    image: int
+    drawn: Image.Image
+
+
+def draw_answers(grounded: Grounded) -> Iterator[Picture]:
+    """Draw every answer on the images it speaks of, one at a time.
 
     An answer with findings is drawn on each image that bears one; any other on the first image that was examined, or
     where none was, on the first that can be shown.
 
     Args:
         grounded: a result with its studies.
-        folder: where the pictures go.
     """
     for s, (study, result) in enumerate(zip(grounded.studies, grounded.result.studies, strict=True), start=1):
         shown: dict[View, NDArray[np.float32]] = {}  # the questions of a study mostly meet the same few images
@@ -35,8 +47,8 @@ def write_pictures(grounded: Grounded, folder: OutputFolder) -> None:
             for i, view in enumerate(_views(study, answer, shown), start=1):
                 side = columns_toward_left(view.header) if view.header else None
                 caption = _caption(f"Study {s}, question {a}, image {i}", answer, view)
-                picture = draw_overlay(_pixels(view, shown), _marks(answer, view), caption, columns_toward_left=side)
-                picture.save(folder.path(f"overlays/{s}-{a}-{i}.png"))
+                marks = _marks(answer, view)
+                yield Picture(s, a, i, draw_overlay(_pixels(view, shown), marks, caption, columns_toward_left=side))
 
 
 def _pixels(view: View, shown: dict[View, NDArray[np.float32]]) -> NDArray[np.float32]:
