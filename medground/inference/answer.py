@@ -13,8 +13,9 @@ from medground.inference.describe import describe
 from medground.inference.duplicates import Survivor, merge
 from medground.inference.examine import Examination, Look
 from medground.inference.ids import answer_id, finding_id
+from medground.inference.lengths import size_words
 from medground.inference.reader import Reader
-from medground.inference.sighting import Part, Seen, Sighting, is_settled, parts_of, presence_of, see
+from medground.inference.sighting import Part, Seen, Sighting, is_settled, parts_of, presence_of, see, size_fits
 from medground.inference.targets import targets, untrained
 from medground.inference.understand import Question
 from medground.inference.verdict import decide, presence_where_asked
@@ -27,6 +28,7 @@ from medground.schema.result import (
     Finding,
     FindingConcept,
     Settings,
+    SpacingSource,
     Understood,
     Verdict,
 )
@@ -215,6 +217,9 @@ def _judge(question: Question, supported: Sequence[Seen], reader: Reader, min_sc
         if own and not any(is_settled(s, part.understood) for s in own):
             undecided = True
             warnings.append("what was seen lies on the midline and cannot be given a side")
+        told, more = _about_size(own, part.understood)
+        undecided = undecided or not told
+        warnings += more
     # One lesion under two names is one: else the largest would have a rival that is itself.
     lesions = merge(kept, reader.vocabulary)
     if question.orders and lesions:
@@ -234,6 +239,23 @@ def _judge(question: Question, supported: Sequence[Seen], reader: Reader, min_sc
     judged = [_judged_part(part, used, lesions, reader, floor) for part in unordered]
     together = _together(judged, parts, whole, question, reader)
     return _chosen(together, order, reader, floor) if together.shown else together
+
+
+def _about_size(own: Sequence[Sighting], understood: Understood) -> tuple[bool, list[str]]:
+    """Whether anything seen is surely of the size asked for, and what is to be told of it."""
+    if understood.size is None or not own:
+        return True, []
+    limits = size_words(understood.size)
+    measured = [one.place.size_mm.spacing_source for one in own if one.place.size_mm is not None]
+    if not measured:
+        return False, [f"whether it is {limits} cannot be told: the image states no pixel spacing"]
+    warnings = []
+    if SpacingSource.DETECTOR in measured:
+        warnings.append("sizes are those at the detector, where the patient appears magnified")
+    told = any(size_fits(one, understood) for one in own)
+    if not told:
+        warnings.append(f"what was seen is so near the size asked for ({limits}) that its box does not settle it")
+    return told, warnings
 
 
 def _judged_part(

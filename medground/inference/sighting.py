@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from medground.inference.describe import Place
 from medground.inference.examine import Examination, Look
+from medground.inference.lengths import fits
 from medground.inference.location import (
     extent_of,
     side_of,
@@ -213,9 +214,22 @@ def _place(look: Look, candidate: Candidate, depth_mm: float | None = None) -> P
 
 
 def lies_where_asked(sighting: Sighting, understood: Understood) -> bool:
-    """Whether a sighting is not elsewhere; one on the midline is on neither side, and is not ruled out by either."""
+    """Whether a sighting is not elsewhere and not of another size than asked for.
+
+    One on the midline is on neither side, and is not ruled out by either; nor is one of a size that is not known.
+    """
+    if size_fits(sighting, understood) is False:
+        return False
     side = understood.side in (None, Side.BILATERAL) or sighting.place.side in (None, Side.BILATERAL, understood.side)
     return side and (understood.zone is None or sighting.place.zone in (None, understood.zone))
+
+
+def size_fits(sighting: Sighting, understood: Understood) -> bool | None:
+    """Whether a sighting is as large as asked; None where that cannot be told."""
+    if understood.size is None:
+        return True
+    size = sighting.place.size_mm
+    return None if size is None else fits(max(size.width, size.height, size.depth or 0.0), understood.size)
 
 
 def is_settled(sighting: Sighting, understood: Understood) -> bool:

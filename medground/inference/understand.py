@@ -24,6 +24,7 @@ from medground.inference.context import (
     spots_asked,
     text_at,
 )
+from medground.inference.lengths import read_lengths
 from medground.inference.lexicon import HAN, ConceptNames, Item, Lexicon, Reader, join, load_lexicon
 from medground.model.reading import Phrase
 from medground.schema.anatomy import Domain, Side, Zone
@@ -96,7 +97,8 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
     """
     text = _checked(query)
     lexicon = load_lexicon()
-    items = settle(_reader(_names(vocabulary)).read(text), lexicon)
+    lengths = read_lengths(text)
+    items = settle(_reader(_names(vocabulary)).read(lengths.rest), lexicon)
     if not any(any(character.isalnum() for character in item.text) for item in items):
         raise QueryError(f"the question {text[:20]!r} has no words; ask for a finding, e.g. 'is there a nodule?'")
     kept, unknown = _attach(items, vocabulary, lexicon)
@@ -120,6 +122,7 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
     attributes, unused = _adjectives(items, excluded | denied_at, lexicon)
     spots = {} if domains == {Domain.LIMB_RADIOGRAPH} else spots_asked(items, asked, denied_at | excluded)
     places = _places(items, spots)
+    size = lengths.asked if len({items[at].value for at in asked}) == 1 and not places else None
     side, zone = _side(items, denied_at), _zone(items, denied_at)
     if places:  # what is left to say for all is what all share
         side = places[0].side if len({place.side for place in places}) == 1 else None
@@ -143,7 +146,11 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
             unknown_words=tuple(dict.fromkeys([*unknown, *unused])),
             places=places,
             beyond_image=tuple(dict.fromkeys(item.text for item in items if item.role == "beyond")),
-            unchecked=_unchecked(text, items, asked, lexicon),
+            unchecked=(
+                *(lengths.said if size is None and (asked or broad) else ()),
+                *_unchecked(lengths.rest, items, asked, lexicon),
+            ),
+            size=size,
         ),
         phrases=phrases,
         everything=everything,

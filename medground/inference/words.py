@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medground.inference.lengths import size_words
 from medground.inference.understand import order_words
 from medground.schema.result import Answer, Finding, PlaceAsked, Understood, Verdict
 
@@ -29,7 +30,8 @@ def meaning(understood: Understood, verdict: Verdict) -> str:
     beyond = [f"not to be told from one image: {', '.join(understood.beyond_image)}"] if understood.beyond_image else []
     if understood.places:
         words = " and ".join(_placed(one) for one in understood.places)
-    return ", ".join([" ".join([*order, *understood.attributes, words]), *place, *beyond])
+    size = [size_words(understood.size)] if understood.size else []
+    return ", ".join([" ".join([*order, *understood.attributes, words]), *place, *size, *beyond])
 
 
 def _placed(asked: PlaceAsked) -> str:

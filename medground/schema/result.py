@@ -44,12 +44,16 @@ class StatementKind(StrEnum):
 
 
 class Origin(StrEnum):
-    """Where a statement comes from: said by the model, measured on the box, read in the header, added by a rule."""
+    """Where a statement comes from.
+
+    Said by the model, measured on the box, read in the header, added by a rule, or said by the person who reviewed it.
+    """
 
     MODEL = "model"
     MEASURED = "measured"
     HEADER = "header"
     RULE = "rule"
+    REVIEWER = "reviewer"
 
 
 class SpacingSource(StrEnum):
@@ -152,6 +156,13 @@ class PlaceAsked(_Part):
     zone: Zone | None = None
 
 
+class SizeAsked(_Part):
+    """Limits to the longest side of a finding's box; None where there is no limit at that end."""
+
+    at_least_mm: float | None = Field(default=None, gt=0)
+    at_most_mm: float | None = Field(default=None, gt=0)
+
+
 class Understood(_Part):
     """What the question was taken to mean.
 
@@ -161,7 +172,8 @@ class Understood(_Part):
     words that name no known finding and were not used. `places` are set where the findings are asked for in different
     places ("the left nodule and the right effusion"); `side` and `zone` then are what all of them share.
     `beyond_image` are words for what no single image shows ("newer", "takes up FDG"). `unchecked` are words that narrow
-    what is asked for and that the model cannot check ("malignant", "spiculated", "small").
+    what is asked for and that the model cannot check ("malignant", "spiculated", "small"). `size` is set where the
+    question limits the size of the one finding it asks for ("larger than 8 mm").
     """
 
     concepts: tuple[str, ...]
@@ -176,6 +188,7 @@ class Understood(_Part):
     places: tuple[PlaceAsked, ...] = ()
     beyond_image: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    size: SizeAsked | None = None
 
 
 class Examined(_Part):

@@ -179,8 +179,8 @@ def test_a_look_chooses_by_the_decoded_words(film_path: Path) -> None:
         ("the largest nodule", ()),
         ("suspicious nodules", ()),
         ("a 12.5 mm nodule", ("12.5 mm",)),
-        ("nodules larger than 3cm", ("3cm",)),
-        ("大于5mm的恶性结节", ("5mm", "恶性")),
+        ("nodules larger than 3cm and effusions", ("larger than 3cm",)),
+        ("大于5mm的恶性结节", ("恶性",)),
         ("a nodule, possibly malignant", ("malignant",)),
         ("open the image and find nodules", ()),
         ("anterior posterior film: any nodule?", ()),
@@ -199,6 +199,32 @@ def test_words_that_narrow_and_cannot_be_checked_are_told(
     assert all(f'"{word}"' in told[0] for word in unchecked)
     assert given.verdict == Verdict.FOUND
     assert not any("not checked" in warning for warning in tell(film_path, query).warnings)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "verdict"),
+    [
+        ("nodules larger than 15 mm", [MIDDLE, BIG], Verdict.FOUND),
+        ("nodules larger than 2.5 cm", [BIG], Verdict.FOUND),
+        ("nodules of 10 to 15 mm", [SMALL], Verdict.FOUND),
+        ("the smallest nodule over 15 mm", [MIDDLE], Verdict.FOUND),
+        ("nodules larger than 29 mm", [BIG], Verdict.UNCERTAIN),
+        ("nodule larger than 5 cm", [], Verdict.NOT_FOUND),
+        ("大于25毫米的结节", [BIG], Verdict.FOUND),
+    ],
+)
+def test_sizes_asked_for(query: str, expected: list[tuple[int, ...]], verdict: Verdict, film_path: Path) -> None:
+    given = tell(film_path, query, *NODULES)
+    assert (shown(given), given.verdict) == (expected, verdict)
+    assert any("patient appears magnified" in warning for warning in given.warnings) == bool(expected)
+    assert any("does not settle it" in warning for warning in given.warnings) == (verdict == Verdict.UNCERTAIN)
+    assert given.understood.unchecked == ()
+
+
+def test_a_size_cannot_be_told_without_millimetres(picture_path: Path) -> None:
+    given = tell(picture_path, "nodules larger than 15 mm", *NODULES)
+    assert (given.verdict, len(given.findings)) == (Verdict.UNCERTAIN, 3)
+    assert any("at least 15 mm cannot be told" in warning for warning in given.warnings)
 
 
 def test_a_look_of_a_doubtful_box_is_as_doubtful(film_path: Path) -> None:

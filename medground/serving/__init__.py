@@ -1,0 +1,1 @@
+"""The service: studies and questions come in over the network, results go out, each exactly once."""

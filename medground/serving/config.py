@@ -1,0 +1,255 @@
+"""ServiceConfig: one TOML file says what a service is; what it leaves out is closed or small.
+
+::
+
+    state = "/var/lib/medground"
+
+    [http]
+    port = 8080
+
+    [[rules]]
+    modality = "DX"
+    questions = ["is there a nodule?", "is there a pneumothorax?"]
+    deliver_to = ["pacs"]
+
+    [destinations.pacs]
+    dicomweb = "https://pacs.example/dicom-web"
+
+Secrets are not written in it: a file that holds one is named instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from medground.schema.config import StrictConfig
+from medground.schema.errors import UsageError
+from medground.serving.access.oidc_config import OidcConfig
+from medground.serving.access.quota import QuotaConfig
+from medground.serving.dicom_receiver.config import AeTitle, ReceiverConfig
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+MIB = 2**20
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Role(StrEnum):
+    """What a process does: all of it, or one side."""
+
+    ALL = "all"
+    API = "api"
+    WORKER = "worker"
+
+
+class TlsConfig(StrictConfig):
+    """A certificate of our own, and whose certificates clients must have; PEM files."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+class HttpConfig(StrictConfig):
+    """The HTTP side.
+
+    Attributes:
+        host, port: where to listen; port 0 takes a free one.
+        tls: without it only loopback is listened on.
+        behind_proxy: listen beyond loopback without TLS, since a proxy of the same network ends it.
+        cors_origins: pages of these origins may call; none by default.
+        max_body_bytes: of one request.
+        max_parts: files in one request.
+        max_wait_s: for so long `POST /v1/ground` waits for an answer before it gives the job instead.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    tls: TlsConfig | None = None
+    behind_proxy: bool = False
+    cors_origins: tuple[str, ...] = ()
+    max_body_bytes: int = Field(default=512 * MIB, gt=0)
+    max_parts: int = Field(default=2000, gt=0)
+    max_wait_s: float = Field(default=60, ge=0, le=600)
+
+    @model_validator(mode="after")
+    def _closed(self) -> Self:
+        if not (self.tls or self.behind_proxy or is_loopback(self.host)):
+            raise ValueError(
+                f"http.host {self.host} is reachable from outside: set http.tls, or http.behind_proxy = true"
+            )
+        return self
+
+
+class Rule(StrictConfig):
+    """Which questions a study that arrives by DICOM is asked; what is left out fits everything.
+
+    Attributes:
+        calling_ae, modality, body_part: of the study.
+        tenant: whose studies.
+        questions: in English or Chinese.
+        deliver_to: names of destinations.
+    """
+
+    calling_ae: AeTitle | None = None
+    modality: str | None = Field(default=None, max_length=16)
+    body_part: str | None = Field(default=None, max_length=64)
+    tenant: Name | None = None
+    questions: tuple[str, ...] = Field(min_length=1, max_length=64)
+    deliver_to: tuple[Name, ...] = ()
+
+    def fits(self, *, tenant: str, calling_ae: str, modalities: str, body_parts: str) -> bool:
+        """Whether a study is meant; modalities and body parts are joined by backslashes."""
+        return (
+            self.tenant in (None, tenant)
+            and self.calling_ae in (None, calling_ae)
+            and (self.modality is None or self.modality.upper() in modalities.upper().split("\\"))
+            and (self.body_part is None or self.body_part.upper() in body_parts.upper().split("\\"))
+        )
+
+
+class Destination(StrictConfig):
+    """An archive: by DICOMweb, or by C-STORE.
+
+    Attributes:
+        dicomweb: root of its DICOMweb service; `https`, or `http` on loopback.
+        bearer_file, user, password_file: how to sign in there.
+        ca_file: PEM of who vouches for it, where the system's list does not.
+        ae_title, host, port: its C-STORE provider.
+        calling_ae: what we call ourselves there.
+        tls: of the C-STORE association.
+        timeout_s: for one answer.
+        pull: whether studies may be fetched from it.
+    """
+
+    dicomweb: str | None = None
+    bearer_file: Path | None = None
+    user: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    ae_title: AeTitle | None = None
+    host: str | None = None
+    port: Port | None = None
+    calling_ae: AeTitle = "MEDGROUND"
+    tls: TlsConfig | None = None
+    timeout_s: float = Field(default=30, gt=0, le=600)
+    pull: bool = False
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        by_store = None not in (self.ae_title, self.host, self.port)
+        if (self.dicomweb is None) == (not by_store):
+            raise ValueError("a destination has either dicomweb, or ae_title, host and port")
+        return self
+
+
+class ModelChoice(StrictConfig):
+    """Which model answers.
+
+    Attributes:
+        bundle: folder; None for the shipped one.
+        device: where it runs.
+        jobs_at_once: jobs that one process works on at the same time.
+        threads: of the CPU for one reading; None for all.
+        decoders: processes that decode pixels.
+    """
+
+    bundle: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    jobs_at_once: int = Field(default=4, ge=1, le=64)
+    threads: int | None = Field(default=None, ge=1)
+    decoders: int = Field(default=2, ge=1, le=64)
+
+
+class RetentionConfig(StrictConfig):
+    """How long things are kept; None keeps them for good.
+
+    Attributes:
+        studies_days: images and everything that was answered of them, after the last image came.
+        keys_days: idempotency keys.
+    """
+
+    studies_days: float | None = Field(default=None, gt=0)
+    keys_days: float = Field(default=7, gt=0)
+
+
+class ServiceConfig(StrictConfig):
+    """A whole service.
+
+    Attributes:
+        state: folder for files and, unless `database` names another, the database. Processes of one service on
+            several machines share it by a network file system.
+        database: `sqlite:///path`, or `postgresql://user@host/name` (passwords by ~/.pgpass or PGPASSWORD); None for
+            a file in `state`.
+        dicom: the DICOM receiver; nothing listens if None.
+        quiet_s: a study that came by DICOM is complete when nothing of it came for so long.
+        organization: that reviewers answer to; stands in signed reports.
+        anchor_file: the audit log's head is written there, best on another machine.
+    """
+
+    state: Path = Path("medground-state")
+    database: str | None = None
+    organization: str = Field(default="medground", min_length=1, max_length=64)
+    anchor_file: Path | None = None
+    http: HttpConfig = HttpConfig()
+    dicom: ReceiverConfig | None = None
+    quiet_s: float = Field(default=30, gt=0, le=86400)
+    model: ModelChoice = ModelChoice()
+    rules: tuple[Rule, ...] = ()
+    destinations: dict[Name, Destination] = Field(default_factory=dict)
+    oidc: OidcConfig | None = None
+    quota: QuotaConfig = QuotaConfig()
+    retention: RetentionConfig = RetentionConfig()
+
+    @model_validator(mode="after")
+    def _destinations_exist(self) -> Self:
+        for rule in self.rules:
+            for name in rule.deliver_to:
+                if name not in self.destinations:
+                    raise ValueError(f"a rule delivers to {name!r}, and [destinations.{name}] is not there")
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """Of the tables of the service."""
+        return self.database or f"sqlite:///{self.state / 'medground.db'}"
+
+    @property
+    def workflows_url(self) -> str:
+        """Of the tables of the workflows: the same PostgreSQL, or a file of its own."""
+        if self.database_url.startswith("sqlite"):
+            return f"sqlite:///{self.state / 'workflows.db'}"
+        return self.database_url
+
+
+def load_config(path: Path | None) -> ServiceConfig:
+    """Read the config file; None for the defaults.
+
+    Raises:
+        UsageError: it cannot be read, or a setting in it is unknown or out of range.
+    """
+    if path is None:
+        return ServiceConfig()
+    try:
+        return ServiceConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as cause:
+        raise UsageError(f"the config file {path} cannot be read ({cause.strerror})") from cause
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+        raise UsageError(f"the config file {path} is no TOML: {cause}") from cause
+    except ValidationError as cause:
+        first = cause.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UsageError(f"the config file {path}: {where}: {first['msg']}") from cause

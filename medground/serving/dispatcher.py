@@ -1,0 +1,156 @@
+"""Dispatcher: a thread of every worker that looks what is to be done and has the workflows do it.
+
+What it does any worker may do at any time, and twice: a workflow with the id of a job is begun once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine, delete, select
+from structlog.typing import FilteringBoundLogger
+
+from medground.serving.database import insert_new, workers, writing
+from medground.serving.deliveries import Deliveries
+from medground.serving.jobs import Jobs, Problem, State
+from medground.serving.rules import Completion
+from medground.serving.workflows import Workflows
+
+PAUSE_S = 0.2
+BEAT_EVERY_US, DEAD_AFTER_US = 3_000_000, 20_000_000
+WATCH_EVERY_US = 5_000_000
+ORPHAN_AFTER_US = 60_000_000
+AWAY_PAUSE_S = 1.0
+
+
+@dataclass
+class Chore:
+    """Something to do every so often."""
+
+    run: Callable[[], None]
+    every_us: int
+    due_us: int = field(default=0)
+
+
+class Dispatcher:
+    """Runs until its block is left.
+
+    Args:
+        engine: the database.
+        jobs, deliveries, completion: what there may be to do.
+        workflows: who does it.
+        executor: name of this worker.
+        model_sha256: of the model that answers here.
+        now_us: microseconds since 1970, UTC.
+        log: never told anything from an image.
+        chores: what else is to be done now and then.
+    """
+
+    def __init__(  # noqa: PLR0913 - it is what ties these together
+        self,
+        engine: Engine,
+        jobs: Jobs,
+        deliveries: Deliveries,
+        completion: Completion,
+        workflows: Workflows,
+        *,
+        executor: str,
+        model_sha256: str,
+        now_us: Callable[[], int],
+        log: FilteringBoundLogger,
+        chores: Sequence[Chore] = (),
+    ) -> None:
+        self._engine, self._jobs, self._deliveries, self._completion = engine, jobs, deliveries, completion
+        self._workflows, self._executor, self._model_sha256 = workflows, executor, model_sha256
+        self._now_us, self._log = now_us, log
+        self._chores = [Chore(self.beat, BEAT_EVERY_US), Chore(self.watch, WATCH_EVERY_US), *chores]
+        self._begun: set[str] = set()
+        self._end, self._nudge = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+        self.turned_us = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._nudge.set()
+        self._thread.join()
+
+    @property
+    def is_turning(self) -> bool:
+        """Whether it looked for work not long ago."""
+        return self._thread.is_alive() and abs(self._now_us() - self.turned_us) < DEAD_AFTER_US
+
+    def nudge(self) -> None:
+        """There may be something to do right now."""
+        self._nudge.set()
+
+    def turn(self) -> None:
+        """Look once at everything."""
+        now = self._now_us()
+        for chore in self._chores:
+            if chore.due_us <= now or chore.due_us > now + 2 * chore.every_us:  # or the clock was set back
+                chore.due_us = now + chore.every_us
+                chore.run()
+        self._completion.run(self._model_sha256)
+        for job in self._jobs.waiting(self._model_sha256):
+            if job.run_id in self._begun:
+                continue
+            self._workflows.answer(job.run_id, job.job_id, job.attempt)
+            self._begun.add(job.run_id)
+        for delivery in self._deliveries.due():
+            if delivery.run_id not in self._begun:
+                self._workflows.deliver(delivery.run_id, delivery.job_id, delivery.destination, delivery.attempts)
+                self._begun.add(delivery.run_id)
+        if len(self._begun) > 10_000:
+            self._begun.clear()  # to begin what was begun changes nothing
+        self.turned_us = now
+
+    def beat(self) -> None:
+        """Say that this worker lives, and take over from those who have not said so for long."""
+        now = self._now_us()
+        with writing(self._engine) as connection:
+            row = {"executor_id": self._executor, "model_sha256": self._model_sha256, "beat_us": now}
+            if not insert_new(connection, workers, row):
+                connection.execute(workers.update().where(workers.c.executor_id == self._executor).values(beat_us=now))
+            # One that beats in the future does so by a clock that was set back since: it is given a beat of now.
+            connection.execute(workers.update().where(workers.c.beat_us > now + DEAD_AFTER_US).values(beat_us=now))
+            dead = list(
+                connection.scalars(select(workers.c.executor_id).where(workers.c.beat_us < now - DEAD_AFTER_US))
+            )
+        if dead:
+            self._workflows.take_over(dead)
+            with writing(self._engine) as connection:
+                connection.execute(delete(workers).where(workers.c.executor_id.in_(dead)))
+            self._log.warning("workers_gone", count=len(dead))
+
+    def watch(self) -> None:
+        """Fail jobs whose workflow was given up, and jobs for a model that no worker has any more."""
+        for job in self._jobs.orphans(self._now_us() - ORPHAN_AFTER_US):
+            gone = Problem(kind="BundleMissingError", detail="no worker has the model it was asked of; ask again")
+            self._jobs.fail(job, gone)
+            self._log.error("job_without_model", job=job.job_id)
+        for job in self._jobs.in_state(State.RUNNING, State.QUEUED):
+            if self._workflows.is_dead(job.run_id):
+                died = Problem(kind="WorkerError", detail="the process that worked on it ended again and again")
+                self._jobs.fail(job, died)
+                self._log.error("job_given_up", job=job.job_id)
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            pause = PAUSE_S
+            try:
+                self.turn()
+            except Exception as error:  # a database that is away, mostly; nothing is lost by looking again
+                self._log.warning("dispatcher", kind=type(error).__name__)
+                pause = AWAY_PAUSE_S
+            self._nudge.wait(pause)
+            self._nudge.clear()

@@ -1,0 +1,65 @@
+"""The application: every route of the service, behind the gate."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+import medground
+from medground.serving.http import grounding, jobs, model, operations, reviews, signing, studies
+from medground.serving.http.gate import Gate
+from medground.serving.http.problems import Problem, add_problems
+from medground.serving.service import Service
+
+DESCRIPTION = """\
+Send a study, ask a question in words, get boxes with calibrated scores, a DICOM structured report and a presentation
+state, or a plain "not found". Research software, not a medical device.
+
+Every route but `/healthz`, `/readyz` and this document needs a bearer token with a scope. Errors are
+`application/problem+json` (RFC 9457). Studies are named by a key and never by their UID, so that no URL tells anything.
+"""
+
+
+def create_app(service: Service) -> FastAPI:
+    """The routes of a service; `guarded` puts the gate before them."""
+    app = FastAPI(
+        title="medground",
+        version=medground.__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        redirect_slashes=False,  # a redirect would repeat the query, and with it what was searched for
+    )
+    app.state.service = service
+    add_problems(app)
+    for part in (grounding, jobs, studies, reviews, signing, model, operations):
+        app.include_router(part.router)
+    _add_problem_schema(app)
+    if service.config.http.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(service.config.http.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Prefer", "Idempotency-Key"],
+            expose_headers=["Content-Location", "Location", "Retry-After", "X-Frame", "X-Refused-Files", "X-Request-Id"],
+        )
+    return app
+
+
+def guarded(service: Service) -> ASGIApp:
+    """The application behind its gate."""
+    return Gate(create_app(service), service)
+
+
+def _add_problem_schema(app: FastAPI) -> None:
+    """Every problem in the OpenAPI document refers to one schema, which no route returns by itself."""
+    made = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = made()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for extending it

@@ -1,0 +1,132 @@
+"""`/v1/jobs`: where an answer stands, and everything that belongs to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy import select
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from medground.audit.event import Action, ObjectKind
+from medground.schema.result import GroundingResult
+from medground.serving.access.scope import Principal
+from medground.serving.database import deliveries
+from medground.serving.grounding import JSON, OVERLAY
+from medground.serving.http.problems import ProblemError, problems
+from medground.serving.http.security import MayGround, MayRead, ServiceOf, address_of
+from medground.serving.http.views import DeliveryView, JobView, ProblemView, job_view
+from medground.serving.jobs import ENDED, Job
+from medground.serving.service import Service
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+JobId = Annotated[str, Path(pattern="^[0-9a-f]{40}$", description="of a job, as POST /v1/ground gives it")]
+Number = Annotated[int, Query(ge=1, le=10_000, description="counted from 1")]
+DICOM = "application/dicom"
+EVENT_PAUSE_S = 0.25
+
+
+@router.get("/{job}", responses=problems(404, 422))
+def job(service: ServiceOf, who: MayRead, job: JobId) -> JobView:
+    """Where a job stands."""
+    return _view(service, service.jobs.get(job, who.tenant))
+
+
+@router.get("/{job}/result", responses=problems(404, 422), response_model=GroundingResult)
+def result(request: Request, service: ServiceOf, who: MayRead, job: JobId) -> Response:
+    """The result of a finished job."""
+    content = _file(request, service, who, job, JSON, 1)
+    return Response(content, media_type="application/json")
+
+
+@router.get("/{job}/sr", responses={200: {"content": {DICOM: {}}}, **problems(404, 422)}, response_class=Response)
+def report(request: Request, service: ServiceOf, who: MayRead, job: JobId, number: Number = 1) -> Response:
+    """A structured report of the result, as a DICOM file."""
+    return Response(_file(request, service, who, job, "sr", number), media_type=DICOM)
+
+
+@router.get("/{job}/gsps", responses={200: {"content": {DICOM: {}}}, **problems(404, 422)}, response_class=Response)
+def presentation(request: Request, service: ServiceOf, who: MayRead, job: JobId, number: Number = 1) -> Response:
+    """A presentation state with the boxes of the result, as a DICOM file; there is none where nothing was found."""
+    return Response(_file(request, service, who, job, "gsps", number), media_type=DICOM)
+
+
+@router.get(
+    "/{job}/overlay.png",
+    responses={200: {"content": {"image/png": {}}}, **problems(404, 422)},
+    response_class=Response,
+)
+def overlay(request: Request, service: ServiceOf, who: MayRead, job: JobId, number: Number = 1) -> Response:
+    """A picture of the result: an image with its boxes and words."""
+    return Response(_file(request, service, who, job, OVERLAY, number), media_type="image/png")
+
+
+@router.get(
+    "/{job}/events",
+    responses={200: {"content": {"text/event-stream": {}}}, **problems(404, 422)},
+    response_class=Response,
+)
+async def events(service: ServiceOf, who: MayRead, job: JobId) -> Response:
+    """Where the job stands, told as it changes, until it has ended (server-sent events; data as for the job itself)."""
+    first = await anyio.to_thread.run_sync(service.jobs.get, job, who.tenant)
+    return EventSourceResponse(_events(service, first), ping=15)
+
+
+async def _events(service: Service, current: Job) -> AsyncIterator[ServerSentEvent]:
+    told = ""
+    while True:
+        view = await anyio.to_thread.run_sync(_view, service, current)
+        data = view.model_dump_json()
+        if data != told:
+            told = data
+            yield ServerSentEvent(data=data, event=view.state.value, id=str(current.updated_us))
+        if current.state in ENDED or service.ending.is_set():
+            return
+        await anyio.sleep(EVENT_PAUSE_S)
+        current = await anyio.to_thread.run_sync(service.jobs.get, current.job_id)
+
+
+@router.post("/{job}/cancel", responses=problems(404, 409, 422))
+def cancel(request: Request, service: ServiceOf, who: MayGround, job: JobId) -> JobView:
+    """Cancel a job that has not ended; what of it is being worked on stops at the next image."""
+    found = service.jobs.get(job, who.tenant)
+    record = partial(
+        service.record, who, Action.UPDATE, source=address_of(request), about=(ObjectKind.JOB, job), state="cancelled"
+    )
+    if not service.jobs.cancel(found, lambda connection: record(connection=connection)):
+        raise ProblemError(409, "job-ended", f"the job is {service.jobs.get(job).state} and cannot be cancelled")
+    return _view(service, service.jobs.get(job, who.tenant))
+
+
+def _file(request: Request, service: Service, who: Principal, job: str, kind: str, number: int) -> bytes:
+    digest = service.results.digest(job, who.tenant, kind, number)
+    try:
+        content = service.store.read(digest)
+    except FileNotFoundError:
+        raise ProblemError(500, "internal", "a file of this result is missing from the store") from None
+    about = (ObjectKind.RESULT, job)
+    service.record(who, Action.RESULT_READ, source=address_of(request), about=about, format=kind)
+    return content
+
+
+def _view(service: Service, found: Job) -> JobView:
+    statement = select(deliveries).where(deliveries.c.job_id == found.job_id).order_by(deliveries.c.destination)
+    with service.engine.connect() as connection:
+        rows = connection.execute(statement).all()
+    return job_view(
+        found,
+        tuple(
+            DeliveryView(
+                destination=row.destination,
+                state=row.state,
+                attempts=row.attempts,
+                problem=ProblemView(**json.loads(row.problem)) if row.problem else None,
+            )
+            for row in rows
+        ),
+    )

@@ -1,0 +1,78 @@
+"""Who may call a route: its signature says so, and there is no other way in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from medground.audit.event import Action, Outcome
+from medground.schema.errors import AccessError
+from medground.serving.access.scope import Principal, Scope
+from medground.serving.service import Service
+
+BEARER = HTTPBearer(auto_error=False, description="`mg_...` from `medground token create`, or a JWT of the OIDC issuer")
+
+
+def service_of(request: Request) -> Service:
+    """The service behind an application."""
+    return cast(Service, request.app.state.service)
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; empty where that is no IP address."""
+    host = request.client.host if request.client else ""
+    return host if host.replace(".", "").isdigit() or ":" in host else ""
+
+
+def needs(scope: Scope) -> Callable[..., Principal]:
+    """A dependency that lets pass who has a scope, within the quota; everybody else is refused, and that is recorded.
+
+    Args:
+        scope: what the route needs.
+    """
+
+    def check(
+        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+    ) -> Principal:
+        del credentials  # declared for OpenAPI; the header itself is what counts
+        service = service_of(request)
+        known: Principal | None = None
+        try:
+            known = service.authenticator.authenticate(request.headers.get("authorization"))
+            known.require(scope)
+            service.quota.require(known, bytes_=int(request.headers.get("content-length") or 0))
+        except AccessError as error:
+            service.metrics.refusals.labels(reason=error.reason or "other").inc()
+            service.record(
+                known,
+                Action.REFUSED,
+                source=address_of(request),
+                outcome=Outcome.MINOR_FAILURE,
+                reason=error.reason or "other",
+                scope=scope.value,
+                method=request.method,
+                status=error.http_status,
+            )
+            raise
+        return known
+
+    check.__name__ = f"needs_{scope.value}"
+    check.scope = scope  # type: ignore[attr-defined]  # read by the test of every route by every scope
+    return check
+
+
+def may(scope: Scope) -> object:
+    """Mark a parameter of a route as the caller, who has this scope."""
+    return Depends(needs(scope))
+
+
+ServiceOf = Annotated[Service, Depends(service_of)]
+MayGround = Annotated[Principal, may(Scope.GROUND)]
+MayRead = Annotated[Principal, may(Scope.READ)]
+MayReview = Annotated[Principal, may(Scope.REVIEW)]
+MaySign = Annotated[Principal, may(Scope.SIGN)]
+MayAdmin = Annotated[Principal, may(Scope.ADMIN)]
+MayAudit = Annotated[Principal, may(Scope.AUDIT)]

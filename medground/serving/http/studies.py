@@ -1,0 +1,210 @@
+"""`/v1/studies`: what is here, what was answered of it, and its pixels for viewing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Annotated
+
+import anyio.to_thread
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel
+
+from medground.audit.event import Action, ObjectKind
+from medground.serving.frames import FrameValues, frame_values
+from medground.serving.http.problems import ProblemError, problems
+from medground.serving.http.security import MayGround, MayRead, ServiceOf, address_of
+from medground.serving.http.uploads import read_form, receive, refuse_if_nothing
+from medground.serving.http.views import ResultView, StoredView, StudyPage, StudyView
+from medground.serving.intake import Origin, Sender
+from medground.serving.service import Service
+from medground.serving.times import time_of
+from medground.serving.worklist import ListedStudy
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"])
+StudyKey = Annotated[
+    str, Path(pattern="^[0-9a-f]{24}$", description="key of a study, as the work list gives it: no UID in any URL")
+]
+_UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            }
+        },
+    }
+}
+
+
+class InstanceView(BaseModel):
+    """An image object; `id` is what its frames are asked for by."""
+
+    id: int
+    sop_instance_uid: str
+    modality: str
+    frames: int
+
+
+class SeriesView(BaseModel):
+    """A series with its image objects."""
+
+    series_instance_uid: str
+    instances: tuple[InstanceView, ...]
+
+
+@router.get("", responses=problems(422))
+def studies(
+    request: Request,
+    service: ServiceOf,
+    who: MayRead,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
+    search: Annotated[str, Query(max_length=64, description="part of name, patient id or accession number")] = "",
+) -> StudyPage:
+    """The work list, newest first."""
+    listed = service.worklist.page(who.tenant, at_most=limit + 1, after=_place(after), words=search)
+    service.record(who, Action.STUDIES_SEARCHED, source=address_of(request), studies=min(len(listed), limit))
+    page = listed[:limit]
+    more = _next(page[-1]) if len(listed) > limit else None
+    return StudyPage(studies=tuple(_view(study) for study in page), next=more)
+
+
+@router.post("", openapi_extra=_UPLOAD, responses=problems(400, 409, 413, 415, 422), status_code=201)
+async def store(request: Request, service: ServiceOf, who: MayGround) -> StoredView:
+    """Store images without asking anything."""
+    form = await read_form(request, service)
+    try:
+        received = await receive(form, service, Sender(who.tenant, Origin.HTTP))
+    finally:
+        await form.close()
+    refuse_if_nothing(received)
+    new = sum(one.is_new for one in received.accepted)
+
+    def record() -> None:
+        for key in received.study_keys:
+            about = (ObjectKind.STUDY, key)
+            service.record(who, Action.STUDY_STORED, source=address_of(request), about=about, images=new)
+
+    await anyio.to_thread.run_sync(record)
+    return StoredView(studies=received.study_keys, accepted=len(received.accepted), new=new, refused=received.refused)
+
+
+@router.get("/{study}", responses=problems(404, 422))
+def study(request: Request, service: ServiceOf, who: MayRead, study: StudyKey) -> StudyView:
+    """A study."""
+    found = service.worklist.get(who.tenant, study)
+    service.record(who, Action.STUDY_READ, source=address_of(request), about=(ObjectKind.STUDY, study))
+    return _view(found)
+
+
+@router.get("/{study}/results", responses=problems(404, 422))
+def results(request: Request, service: ServiceOf, who: MayRead, study: StudyKey) -> tuple[ResultView, ...]:
+    """Every result about a study, newest first: those of an earlier model stand beside the new ones."""
+    service.worklist.get(who.tenant, study)
+    service.record(who, Action.STUDY_READ, source=address_of(request), about=(ObjectKind.STUDY, study))
+    views = []
+    for row in service.results.of_study(study, who.tenant):
+        counts = service.results.counts(row.job_id)
+        views.append(
+            ResultView(
+                job=row.job_id,
+                study=study,
+                model_name=row.model_name,
+                model_version=row.model_version,
+                model_sha256=row.model_sha256,
+                queries=service.jobs.get(row.job_id).request.queries,
+                goes_beyond=row.replaces or None,
+                created=time_of(row.created_us),
+                reports=counts.get("sr", 0),
+                presentation_states=counts.get("gsps", 0),
+                overlays=counts.get("overlay", 0),
+            )
+        )
+    return tuple(views)
+
+
+@router.get("/{study}/series", responses=problems(404, 422))
+def series(service: ServiceOf, who: MayRead, study: StudyKey) -> tuple[SeriesView, ...]:
+    """The series of a study, with what their frames are asked for by."""
+    service.worklist.get(who.tenant, study)
+    by_series: dict[str, list[InstanceView]] = {}
+    for one in service.worklist.instances(who.tenant, study):
+        view = InstanceView(id=one.instance_id, sop_instance_uid=one.sop_uid, modality=one.modality, frames=one.frames)
+        by_series.setdefault(one.series_uid, []).append(view)
+    return tuple(SeriesView(series_instance_uid=uid, instances=tuple(views)) for uid, views in by_series.items())
+
+
+@router.get(
+    "/{study}/instances/{instance}/frames/{frame}",
+    responses={
+        200: {
+            "content": {"application/octet-stream": {}},
+            "description": "16-bit little-endian values, row by row; X-Frame says how to read them",
+        },
+        **problems(404, 413, 422),
+    },
+    response_class=Response,
+)
+def frame(
+    request: Request,
+    service: ServiceOf,
+    who: MayRead,
+    study: StudyKey,
+    instance: Annotated[int, Path(ge=1, le=2**62)],
+    frame: Annotated[int, Path(ge=1, le=65536)],
+) -> Response:
+    """A frame for viewing: values in the units that the object measures, as 16 bits with slope and intercept."""
+    found = {one.instance_id: one for one in service.worklist.instances(who.tenant, study)}
+    chosen = found.get(instance)
+    if chosen is None or frame > chosen.frames:
+        raise ProblemError(404, "not-found", "there is no such frame; GET /v1/studies/{study}/series lists them")
+    values = _values(service, chosen.sha256, frame)
+    service.record(who, Action.STUDY_READ, source=address_of(request), about=(ObjectKind.STUDY, study), images=1)
+    headers = {"X-Frame": json.dumps(values.reading())}
+    return Response(values.pixels.astype("<u2").tobytes(), media_type="application/octet-stream", headers=headers)
+
+
+def _values(service: Service, sha256: str, frame: int) -> FrameValues:
+    return frame_values(service.untrusted.open(service.store.path(sha256)), frame)
+
+
+def _view(listed: ListedStudy) -> StudyView:
+    row = listed.row
+    return StudyView(
+        study=row.study_key,
+        study_instance_uid=row.study_uid,
+        patient_name=row.patient_name,
+        patient_id=row.patient_id,
+        study_date=row.study_date,
+        accession_number=row.accession_number,
+        description=row.description,
+        modalities=tuple(row.modalities.split("\\")) if row.modalities else (),
+        body_parts=tuple(row.body_parts.split("\\")) if row.body_parts else (),
+        images=row.images,
+        status=listed.status.value,
+        received=time_of(row.last_received_us),
+    )
+
+
+def _next(last: ListedStudy) -> str:
+    place = f"{last.row.last_received_us}.{last.row.study_key}"
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _place(after: str | None) -> tuple[int, str] | None:
+    if after is None:
+        return None
+    try:
+        received, key = base64.urlsafe_b64decode(after.encode("ascii", "replace")).decode("ascii").split(".")
+        place = int(received), key
+    except (ValueError, binascii.Error):
+        raise ProblemError(422, "invalid-request", "after is no `next` of a page; leave it out for the first") from None
+    if not 0 <= place[0] < 2**62:
+        raise ProblemError(422, "invalid-request", "after is no `next` of a page; leave it out for the first")
+    return place

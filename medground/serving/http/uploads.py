@@ -1,0 +1,146 @@
+"""Uploads: DICOM files and ZIPs of them, from a form into the store, one file at a time."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import anyio.to_thread
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+
+from medground.dicom.found import Found, members_of
+from medground.schema.errors import InputError, NotAnImageError, UnreadableFileError
+from medground.serving.http.problems import ProblemError
+from medground.serving.intake import HEADER_LIMITS, Accepted, Sender
+from medground.serving.service import Service
+
+_ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
+_FORM, _PLAIN_FORM = "multipart/form-data", "application/x-www-form-urlencoded"
+MAX_FIELD_BYTES = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of an upload.
+
+    Attributes:
+        accepted: instances that are here now.
+        refused: how many files were refused, by the kind of error.
+        first: the error of the first that was refused.
+    """
+
+    accepted: tuple[Accepted, ...]
+    refused: dict[str, int]
+    first: InputError | None
+
+    @property
+    def study_keys(self) -> tuple[str, ...]:
+        """Of the studies that the instances belong to, each once."""
+        return tuple(dict.fromkeys(one.study_key for one in self.accepted))
+
+
+async def read_form(request: Request, service: Service) -> FormData:
+    """The form of a request.
+
+    Raises:
+        ProblemError: it is no form, damaged, or has too many parts.
+    """
+    if not request.headers.get("content-type", "").startswith((_FORM, _PLAIN_FORM)):
+        raise ProblemError(415, "media-type", f"the body must be {_FORM} with the fields `file` and `query`")
+    limit = service.config.http.max_parts
+    try:
+        return await request.form(max_files=limit, max_fields=limit, max_part_size=MAX_FIELD_BYTES)
+    except (HTTPException, MultiPartException) as cause:
+        said = str(getattr(cause, "detail", None) or getattr(cause, "message", ""))
+        if "Too many" in said:
+            raise ProblemError(413, "too-many-parts", f"a request may have {limit} files and {limit} fields") from cause
+        if "exceeded" in said:
+            raise ProblemError(413, "too-large", f"a field may have {MAX_FIELD_BYTES} bytes") from cause
+        raise ProblemError(400, "bad-request", "the form cannot be read: it is damaged or cut short") from cause
+
+
+async def receive(form: FormData, service: Service, sender: Sender) -> Received:
+    """Take the files of a form in.
+
+    Raises:
+        ProblemError: there is none.
+    """
+    files = [part.file for part in form.getlist("file") if isinstance(part, UploadFile)]
+    if not files:
+        raise ProblemError(422, "no-file", "the form has no file; send DICOM files or a ZIP in the field `file`")
+    return await anyio.to_thread.run_sync(_receive, files, service, sender)
+
+
+def _receive(files: Sequence[IO[bytes]], service: Service, sender: Sender) -> Received:
+    accepted: list[Accepted] = []
+    refused: dict[str, int] = {}
+    first: InputError | None = None
+    for file in files:
+        for content in _contents(file):
+            if isinstance(content, InputError):
+                outcome: Accepted | InputError = content
+            else:
+                outcome = _accept(content, service, sender)
+            if isinstance(outcome, InputError):
+                kind = type(outcome).__name__
+                refused[kind] = refused.get(kind, 0) + 1
+                first = first or outcome
+                service.metrics.instances.labels(origin=sender.origin.value, outcome="refused").inc()
+            else:
+                accepted.append(outcome)
+                service.metrics.instances.labels(origin=sender.origin.value, outcome="accepted").inc()
+    return Received(tuple(accepted), refused, first)
+
+
+def _accept(content: IO[bytes] | bytes, service: Service, sender: Sender) -> Accepted | InputError:
+    with service.store.incoming() as incoming:
+        if isinstance(content, bytes):
+            incoming.write(content)
+        else:
+            while data := content.read(2**20):
+                incoming.write(data)
+        try:
+            return service.intake.accept(incoming, sender)
+        except InputError as error:
+            return error
+
+
+def _contents(file: IO[bytes]) -> Iterator[IO[bytes] | bytes | InputError]:
+    """A DICOM file as it is, the members of a ZIP one by one; names in a ZIP are never used."""
+    file.seek(0)
+    head = file.read(4)
+    file.seek(0)
+    if head not in _ZIPS:
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="medground-") as folder:
+        path = Path(folder) / "upload.zip"
+        with path.open("wb") as copy:
+            shutil.copyfileobj(file, copy, 2**20)
+        try:
+            members = members_of(Found("upload.zip", path), HEADER_LIMITS)
+        except InputError as error:
+            yield error
+            return
+        if not members:
+            yield NotAnImageError("the ZIP is empty")
+        for member in members:
+            try:
+                content = member.content(HEADER_LIMITS)
+            except InputError as error:
+                yield error
+                continue
+            yield content if isinstance(content, bytes) else UnreadableFileError("a member of the ZIP cannot be read")
+
+
+def refuse_if_nothing(received: Received) -> None:
+    """Raise the first error if nothing was accepted."""
+    if not received.accepted:
+        raise received.first or NotAnImageError("the upload holds no image object")

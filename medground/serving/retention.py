@@ -1,0 +1,91 @@
+"""Retention: studies whose time is over are forgotten with all that was answered of them; what lies about is swept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, delete, select
+
+from medground.serving.config import RetentionConfig
+from medground.serving.database import (
+    deliveries,
+    idempotency,
+    instances,
+    job_instances,
+    jobs,
+    result_files,
+    results,
+    reviews,
+    studies,
+    writing,
+)
+from medground.serving.objects import ObjectStore
+
+DAY_US = 86_400_000_000
+YOUNG_S = 3600.0  # what a process may still be working on
+AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Forgets.
+
+    Attributes:
+        engine: the database.
+        store: where files lie.
+        config: how long.
+        now_us: microseconds since 1970, UTC.
+        record: told study, tenant and number of images, in the transaction that forgets them.
+    """
+
+    engine: Engine
+    store: ObjectStore
+    config: RetentionConfig
+    now_us: Callable[[], int]
+    record: Callable[[str, str, int, Connection], None]
+
+    def run(self) -> None:
+        """Forget what is over, and remove files that no row speaks of."""
+        now = self.now_us()
+        if self.config.studies_days is not None:
+            self._forget_studies(now - int(self.config.studies_days * DAY_US))
+        with writing(self.engine) as connection:
+            before = now - int(self.config.keys_days * DAY_US)
+            connection.execute(delete(idempotency).where(idempotency.c.created_us < before))
+        self.store.sweep(older_than_s=YOUNG_S, now_s=now / 1e6)
+        for digest in list(self.store.unused(self._is_used, older_than_s=YOUNG_S, now_s=now / 1e6)):
+            self.store.remove(digest)
+
+    def _forget_studies(self, before_us: int) -> None:
+        with self.engine.connect() as connection:
+            over = connection.execute(
+                select(studies.c.tenant, studies.c.study_key)
+                .where(studies.c.last_received_us < before_us, studies.c.is_open.is_(False))
+                .limit(AT_ONCE)
+            ).all()
+        for row in over:
+            self.forget(row.tenant, row.study_key)
+
+    def forget(self, tenant: str, study_key: str) -> int:
+        """Forget a study, all of it or nothing; returns how many images it had.
+
+        The audit log keeps that it was here, by its key alone.
+        """
+        with writing(self.engine) as connection:
+            mine = select(jobs.c.job_id).where(jobs.c.tenant == tenant, jobs.c.study_key == study_key)
+            ids = list(connection.scalars(mine))
+            for table in (result_files, results, deliveries, reviews, job_instances, idempotency, jobs):
+                connection.execute(delete(table).where(table.c.job_id.in_(ids)))
+            gone = connection.execute(
+                delete(instances).where(instances.c.tenant == tenant, instances.c.study_key == study_key)
+            ).rowcount
+            connection.execute(delete(studies).where(studies.c.tenant == tenant, studies.c.study_key == study_key))
+            self.record(study_key, tenant, gone, connection)
+        return gone
+
+    def _is_used(self, digest: str) -> bool:
+        with self.engine.connect() as connection:
+            by_image = select(instances.c.id).where(instances.c.sha256 == digest)
+            by_result = select(result_files.c.job_id).where(result_files.c.sha256 == digest)
+            return connection.scalar(by_image) is not None or connection.scalar(by_result) is not None

@@ -1,0 +1,95 @@
+"""Which questions a study that arrived by itself is asked, and when it counts as complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+
+from medground.serving.config import Rule
+from medground.serving.database import instances, studies, writing
+from medground.serving.deliveries import Deliveries
+from medground.serving.jobs import JobRequest, Jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Closes studies that nothing came of for a while, and asks them what the rules say.
+
+    A study that gets an image after it was closed is opened again, and its larger set of images is another job.
+
+    Attributes:
+        engine: the database.
+        jobs, deliveries: where to ask.
+        rules: of the service, in order; all that fit are asked.
+        quiet_us: how long nothing must have come.
+        now_us: microseconds since 1970, UTC.
+    """
+
+    engine: Engine
+    jobs: Jobs
+    deliveries: Deliveries
+    rules: Sequence[Rule]
+    quiet_us: int
+    now_us: Callable[[], int]
+
+    def run(self, model_sha256: str, at_most: int = 100) -> list[str]:
+        """Close what is complete; returns the ids of the jobs that were asked for."""
+        now = self.now_us()
+        with self.engine.connect() as connection:
+            open_ones = connection.execute(
+                select(studies.c.tenant, studies.c.study_key, studies.c.last_received_us)
+                .where(studies.c.is_open)
+                .order_by(studies.c.last_received_us)
+                .limit(at_most)
+            ).all()
+        asked: list[str] = []
+        for row in open_ones:
+            if row.last_received_us > now:  # the clock was set back: count from now on
+                with writing(self.engine) as connection:
+                    connection.execute(
+                        studies.update()
+                        .where(studies.c.tenant == row.tenant, studies.c.study_key == row.study_key)
+                        .values(last_received_us=now)
+                    )
+            elif row.last_received_us + self.quiet_us <= now:
+                asked += self._close(row.tenant, row.study_key, row.last_received_us, model_sha256)
+        return asked
+
+    def _close(self, tenant: str, study_key: str, last_received_us: int, model_sha256: str) -> list[str]:
+        here = (studies.c.tenant == tenant) & (studies.c.study_key == study_key)
+        asked = []
+        with writing(self.engine) as connection:
+            closed = connection.execute(
+                studies.update()
+                .where(here, studies.c.is_open, studies.c.last_received_us == last_received_us)
+                .values(is_open=False)
+            )
+            if closed.rowcount != 1:
+                return []  # an image came just now, or another worker was faster
+            study = connection.execute(select(studies).where(here)).one()
+            ids = list(
+                connection.scalars(
+                    select(instances.c.id).where(instances.c.tenant == tenant, instances.c.study_key == study_key)
+                )
+            )
+            for rule in self.rules:
+                if rule.fits(
+                    tenant=tenant,
+                    calling_ae=study.calling_ae,
+                    modalities=study.modalities,
+                    body_parts=study.body_parts,
+                ):
+                    job = self.jobs.submit(
+                        connection,
+                        tenant=tenant,
+                        instance_ids=ids,
+                        request=JobRequest(queries=rule.questions, deliver_to=rule.deliver_to),
+                        model_sha256=model_sha256,
+                        origin="rule",
+                        requested_by="rules",
+                    )
+                    self.deliveries.order(connection, job, rule.deliver_to)
+                    asked.append(job)
+        return asked

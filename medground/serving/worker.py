@@ -1,0 +1,163 @@
+"""Worker: answers jobs and delivers results; what it does can be repeated, and it can die at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+from structlog.typing import FilteringBoundLogger
+
+from medground.audit.event import Action, ActorKind, AuditEvent, ObjectKind, Outcome
+from medground.audit.log import AuditLog
+from medground.dicom.untrusted import UntrustedReader
+from medground.schema.errors import InputError, MedgroundError, UsageError
+from medground.serving.database import is_gone
+from medground.serving.deliveries import Deliveries, DeliveryState
+from medground.serving.grounding import CancelledError, answer, files_of, result_files
+from medground.serving.jobs import ENDED, Job, Jobs, Problem
+from medground.serving.model import SharedReader
+from medground.serving.objects import ObjectStore
+from medground.serving.results import Results
+
+RETRY_PAUSE_S, MOST_TRIES = 1.0, 60
+
+
+class DeliveryError(MedgroundError):
+    """Not everything arrived; `may_pass` says whether trying again may help."""
+
+    def __init__(self, message: str, *, may_pass: bool) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+
+
+class Archive(Protocol):
+    """Where results go."""
+
+    def send(self, objects: Sequence[bytes]) -> None:
+        """Send DICOM objects; what is there already is fine.
+
+        Raises:
+            DeliveryError: some did not arrive.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What the workflows' steps are made of.
+
+    Attributes:
+        engine: the database.
+        store: where files lie.
+        jobs, results, deliveries: its tables.
+        audit: the log.
+        reader: the model.
+        untrusted: decodes pixels in processes of their own.
+        archives: destinations by name.
+        log: never told anything from an image.
+        sleep: waits so many seconds.
+    """
+
+    engine: Engine
+    store: ObjectStore
+    jobs: Jobs
+    results: Results
+    deliveries: Deliveries
+    audit: AuditLog
+    reader: SharedReader
+    untrusted: UntrustedReader
+    archives: Mapping[str, Archive]
+    log: FilteringBoundLogger
+    sleep: Callable[[float], None]
+
+    def answer(self, job_id: str, attempt: int) -> None:
+        """Answer a job, or note why that is impossible; while the database is away, wait for it."""
+        for tried in range(MOST_TRIES):
+            try:
+                self._answer(job_id, attempt)
+                return
+            except Exception as error:
+                if not is_gone(error) or tried == MOST_TRIES - 1:
+                    raise
+                self.log.warning("database_away", job=job_id, kind=type(error).__name__)
+                self.sleep(RETRY_PAUSE_S)
+
+    def _answer(self, job_id: str, attempt: int) -> None:
+        job = self.jobs.get(job_id)
+        if job.attempt != attempt or job.state in ENDED:
+            return
+        if not self.jobs.begin(job):
+            return
+        try:
+            self._ground(job)
+        except CancelledError:
+            self.log.info("job_cancelled", job=job_id)
+        except (InputError, UsageError) as error:
+            self._fail(job, error, Outcome.MINOR_FAILURE)
+        except Exception as error:
+            if is_gone(error):
+                raise
+            self._fail(job, error, Outcome.SERIOUS_FAILURE)
+
+    def _ground(self, job: Job) -> None:
+        found = files_of(self.engine, self.store, job.job_id)
+        grounded = answer(
+            job,
+            found,
+            self.reader,
+            self.untrusted,
+            progress=lambda done, total: self.jobs.progress(job, done, total),
+        )
+        earlier = self.results.earlier(job)
+        files = list(result_files(grounded, self.store))
+        asked = {"questions": len(job.request.queries), "images": len(found)}
+        done = _event(job, Action.GROUNDED, Outcome.SUCCESS, **asked)
+        replaces = earlier.job_id if earlier else ""
+        if self.results.write(job, files, self.reader.info, replaces, partial(self.audit.append, done)):
+            self.log.info("job_done", job=job.job_id, images=len(found), milliseconds=grounded.result.timing_ms)
+
+    def _fail(self, job: Job, error: Exception, outcome: Outcome) -> None:
+        failed = _event(job, Action.GROUNDED, outcome, problem=type(error).__name__)
+        if self.jobs.fail(job, Problem.of(error), partial(self.audit.append, failed)):
+            self.log.warning("job_failed", job=job.job_id, kind=type(error).__name__)
+
+    def deliver(self, job_id: str, destination: str, attempts: int) -> None:
+        """Make one attempt to deliver a result, and note what became of it."""
+        delivery = self.deliveries.get(job_id, destination)
+        if delivery is None or delivery.attempts != attempts:
+            return
+        problem, may_pass = None, False
+        try:
+            archive = self.archives.get(destination)
+            if archive is None:
+                raise DeliveryError(f"no destination is called {destination}", may_pass=False)
+            archive.send([self.store.read(digest) for digest in self.deliveries.digests(job_id)])
+        except DeliveryError as error:
+            problem, may_pass = Problem.of(error), error.may_pass
+        except OSError as error:
+            problem, may_pass = Problem.of(error), True
+        job = self.jobs.get(job_id)
+
+        def record(connection: Connection, state: DeliveryState) -> None:
+            if state is not DeliveryState.PENDING:
+                outcome = Outcome.SUCCESS if state is DeliveryState.DONE else Outcome.SERIOUS_FAILURE
+                event = _event(job, Action.EXPORTED, outcome, destination=destination, attempt=attempts + 1)
+                self.audit.append(event, connection)
+
+        state = self.deliveries.note(delivery, problem, may_pass=may_pass, then=record)
+        self.log.info("delivery", job=job_id, destination=destination, state=state, attempt=attempts + 1)
+
+
+def _event(job: Job, action: Action, outcome: Outcome, **details: str | int) -> AuditEvent:
+    return AuditEvent(
+        action=action,
+        outcome=outcome,
+        actor_kind=ActorKind.SYSTEM,
+        actor="worker",
+        tenant=job.tenant,
+        object_kind=ObjectKind.JOB,
+        object_id=job.job_id,
+        details=details,
+    )

@@ -1,0 +1,156 @@
+"""Durable workflows: what was begun goes on after a crash, in this process or in another one.
+
+DBOS keeps in its own tables which workflow is at which step; ids of workflows are ids of jobs, so nothing runs twice at
+once, and arguments are ids only. What a step writes it writes under a key, so a step that is repeated changes nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from sqlalchemy import make_url
+
+from medground.schema.errors import UsageError
+
+ANSWER, DELIVER = "answer", "deliver"
+CONTRACT = "1"  # of the workflows' steps: a process of another contract leaves their rows alone
+MOST_RECOVERIES = 10  # a job whose process dies that often is what kills it
+POLLING_S = 0.1
+DEAD_STATES = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What the workflows do; each may be repeated after a crash.
+
+    Attributes:
+        answer: takes a job's id and attempt; writes its result, or why there is none.
+        deliver: takes a job's id, a destination and how many attempts were made.
+    """
+
+    answer: Callable[[str, int], None]
+    deliver: Callable[[str, str, int], None]
+
+
+class WorkerSeat:
+    """A worker's name, which no other living process has: the same after a restart, so it finds what it had begun.
+
+    Args:
+        folder: holds a lock file for each seat.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: int | None = None
+        self.name = ""
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1001):
+            name = f"{socket.gethostname()}-{number}"
+            file = os.open(self._folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            self._file, self.name = file, name
+            return self
+        raise UsageError("a thousand workers run on this machine already")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+
+class Workflows:
+    """DBOS, as this service uses it; one in a process.
+
+    Args:
+        url: of the database that DBOS keeps its tables in.
+        executor: name of this process, see `WorkerSeat`.
+        model_sha256: of the model that answers here: jobs for another are left to others.
+        jobs_at_once: jobs that this process works on at the same time.
+    """
+
+    def __init__(self, url: str, executor: str, steps: Steps, *, model_sha256: str, jobs_at_once: int) -> None:
+        self._jobs_at_once = jobs_at_once
+        self._answers = f"{ANSWER}-{model_sha256[:16]}"
+        config: DBOSConfig = {
+            "name": "medground",
+            "system_database_url": _url(url),
+            "application_version": CONTRACT,
+            "executor_id": executor,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "ERROR",
+            "notification_listener_polling_interval_sec": 1.0,
+        }
+        DBOS(config=config)
+
+        @DBOS.step(name="answer_step")
+        def answer_step(job_id: str, attempt: int) -> None:
+            steps.answer(job_id, attempt)
+
+        @DBOS.workflow(name=ANSWER, max_recovery_attempts=MOST_RECOVERIES)
+        def answer(job_id: str, attempt: int) -> None:
+            answer_step(job_id, attempt)
+
+        @DBOS.step(name="deliver_step")
+        def deliver_step(job_id: str, destination: str, attempts: int) -> None:
+            steps.deliver(job_id, destination, attempts)
+
+        @DBOS.workflow(name=DELIVER, max_recovery_attempts=MOST_RECOVERIES)
+        def deliver(job_id: str, destination: str, attempts: int) -> None:
+            deliver_step(job_id, destination, attempts)
+
+        self._answer, self._deliver = answer, deliver
+
+    def __enter__(self) -> Self:
+        DBOS.listen_queues([self._answers, DELIVER])
+        DBOS.launch()
+        for queue, at_once in ((self._answers, self._jobs_at_once), (DELIVER, 4)):
+            DBOS.register_queue(
+                queue, worker_concurrency=at_once, polling_interval_sec=POLLING_S, on_conflict="always_update"
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        DBOS.destroy(workflow_completion_timeout_sec=10)
+
+    def answer(self, run_id: str, job_id: str, attempt: int) -> None:
+        """Begin to answer a job, unless that was begun before."""
+        with SetWorkflowID(run_id):
+            DBOS.enqueue_workflow(self._answers, self._answer, job_id, attempt)
+
+    def deliver(self, run_id: str, job_id: str, destination: str, attempts: int) -> None:
+        """Begin an attempt to deliver, unless that was begun before."""
+        with SetWorkflowID(run_id):
+            DBOS.enqueue_workflow(DELIVER, self._deliver, job_id, destination, attempts)
+
+    def is_dead(self, run_id: str) -> bool:
+        """Whether a workflow was given up and will never end by itself."""
+        status = DBOS.get_workflow_status(run_id)
+        return status is not None and status.status in DEAD_STATES
+
+    def take_over(self, executors: list[str]) -> None:
+        """Go on with what processes had begun that are no more."""
+        DBOS._recover_pending_workflows(executors)
+
+
+def _url(url: str) -> str:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return url
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
