@@ -10,7 +10,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-# Debian package: what of it a test runs, a program on the path or a file
+# Debian package: what of it a test runs, a program on the path or a file (a pattern, where its version is in the path)
 JUDGES = {
     "dcmtk": "dcmp2pgm",
     "default-jdk-headless": "javac",
@@ -21,6 +21,7 @@ JUDGES = {
     "npm": "npm",
     "orthanc": "Orthanc",
     "orthanc-dicomweb": "/usr/share/orthanc/plugins/libOrthancDicomWeb.so",
+    "postgresql": "/usr/lib/postgresql/*/bin/postgres",
 }
 
 
@@ -37,7 +38,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if judge is None:
             pytest.fail(f"name what tests run of the Debian package {package} in tests/conftest.py")
         sbin = f"{os.environ.get('PATH', '')}:/usr/sbin"
-        if not (Path(judge).exists() if judge.startswith("/") else shutil.which(judge, path=sbin)):
+        if not (any(Path("/").glob(judge[1:])) if judge.startswith("/") else shutil.which(judge, path=sbin)):
             _stop(f"needs {judge} of the Debian package {package}")
 
 

@@ -18,8 +18,15 @@
     |- DataSetError                exit 2   a data set that must not be trained on
     |  |- LeakError                         one patient or image in two parts
     |- CheckpointError             exit 2   a checkpoint that does not belong to this run
+    |- AuditError                  exit 2   the audit log is broken, or cannot be read or written
+    |- AccessError                 exit 1   who asks is not known, may not, or cannot be checked
+    |  |- NotAuthenticatedError             no credentials, or none that count (HTTP 401)
+    |  |- ForbiddenError                    known, but without the scope it needs (HTTP 403)
+    |  |- QuotaError                        too much at once (HTTP 429)
+    |  |- AccessUnavailableError            whoever would know does not answer (HTTP 503)
+    |- PeerError                   exit 1   another DICOM system is not reached, refuses, or answers wrongly
 
-Each message is one sentence with the value received and the way out.
+Each message is one sentence with the value received and the way out; those about credentials repeat nothing of them.
 """
 
 from __future__ import annotations
@@ -101,3 +108,73 @@ class CheckpointError(MedgroundError):
     """A checkpoint that does not belong to this run, or cannot be read."""
 
     exit_code = 2
+
+
+class AuditError(MedgroundError):
+    """The audit log, or a file of anchors, is broken or cannot be used; what was to be recorded must not happen."""
+
+    exit_code = 2
+
+
+class AccessError(MedgroundError):
+    """Who asks is not known, may not do it, or cannot be checked now.
+
+    Attributes:
+        http_status: what a service answers with.
+        reason: for the audit log alone; the message says less on purpose.
+        subject: opaque id of who asked, where that is known.
+        wait_s: seconds after which it is worth asking again; None where waiting does not help.
+
+    Args:
+        message: what whoever asked is told.
+        reason: as above.
+        subject: as above.
+        wait_s: as above.
+    """
+
+    http_status: ClassVar[int] = 403
+
+    def __init__(
+        self, message: str, *, reason: str = "", subject: str | None = None, wait_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.subject = subject
+        self.wait_s = wait_s
+
+
+class NotAuthenticatedError(AccessError):
+    """No credentials came, or none that count; the message is the same whatever is wrong with them."""
+
+    http_status = 401
+
+
+class ForbiddenError(AccessError):
+    """Who asks is known and lacks the scope for it."""
+
+    http_status = 403
+
+
+class QuotaError(AccessError):
+    """Who asks has asked too much in the last minute; `wait_s` says how long to wait."""
+
+    http_status = 429
+
+
+class AccessUnavailableError(AccessError):
+    """The issuer of identities or the table of tokens does not answer, so nobody can be let in by it."""
+
+    http_status = 503
+
+
+class PeerError(MedgroundError):
+    """Another DICOM system cannot be reached, refuses, or answers wrongly.
+
+    Args:
+        message: one sentence.
+        is_transient: whether the same may succeed later.
+    """
+
+    def __init__(self, message: str, *, is_transient: bool = False) -> None:
+        super().__init__(message)
+        self.is_transient = is_transient

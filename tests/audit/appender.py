@@ -1,0 +1,25 @@
+"""A process of its own that appends to a log once it is told to, and tells each number that is committed."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+from sqlalchemy import create_engine
+
+from medground.audit.log import AuditLog
+from tests.audit.chains import event
+
+
+def main(url: str, first: int, count: int) -> None:
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    log = AuditLog(create_engine(url, **options), lambda: datetime.now(UTC))
+    sys.stdin.readline()
+    for number in range(first, first + count):
+        entry = log.append(event(number))
+        sys.stdout.write(f"{entry.sequence} {number}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
