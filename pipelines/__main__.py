@@ -23,6 +23,7 @@ JOBS = {
     "volumes": "ask phantom CTs for nodules: sensitivity, extents in mm, time and memory",
     "crowded": "merge and describe the boxes of crowded films in three ways: time, doubles, lesions swallowed",
     "otherwise": "ask the same question of the same film stored in other ways",
+    "crash": "kill the service's processes at random while studies come in, and look what is lost or doubled",
     "compare": "one page of several runs on the same images, rare findings first",
     "export-runs": "write runs of MLflow as small files that are committed",
     "mlflow-ui": "open MLflow with the shipped model's runs",

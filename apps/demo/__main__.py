@@ -23,6 +23,9 @@ FINDINGS = ("nodule", "pleural_effusion")
 QUESTIONS = ("find the lung nodule", "is there a pneumothorax?", "right pleural effusion", "左肺有结节吗")
 
 
+SERVICE = "medground serve   (README.md, section The service)"
+
+
 @cache
 def phantom() -> PhantomImage:
     """The patient of the demo: a nodule in the left lung, an effusion on the right, and no pneumothorax.
@@ -54,6 +57,7 @@ def run_demo(out: Path, load: LoadReader = load_reader, *, bundle: Path | None =
     typer.echo(f"wrote a synthetic study to {out / 'study'}; drawn into it: {_truth(image)}")
     code = run_ground(Options(inputs=tuple(files), queries=QUESTIONS, out=out, bundle=bundle), load)
     typer.echo(f"pictures: {out / 'overlays'}   report: {out / 'sr' / '1.dcm'}   result: {out / 'results.json'}")
+    typer.echo(f"to ask over HTTP, start the service: {SERVICE}")
     return code
 
 

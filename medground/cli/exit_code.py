@@ -9,6 +9,9 @@ import typer
 
 from medground.schema.errors import MedgroundError
 
+_SERVING = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "dbos", "structlog", "joserfc", "httpx", "sse_starlette")
+_EXTRA_OF = dict.fromkeys((*_SERVING, "prometheus_client", "pynetdicom", "multipart"), "serve") | {"transformers": "qwen"}
+
 
 def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:
     """Do some work; an error becomes one sentence on stderr and its exit code.
@@ -30,7 +33,8 @@ def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:
     except ModuleNotFoundError as error:
         if debug:
             traceback.print_exc()
-        typer.echo(f"error: this needs the package {error.name}; pip install 'medground[data]' brings it", err=True)
+        extra = _EXTRA_OF.get((error.name or "").partition(".")[0], "data")
+        typer.echo(f"error: this needs the package {error.name}; pip install 'medground[{extra}]' brings it", err=True)
         return 1
     except OSError as error:
         if debug:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medground import __version__
+from medground.cli.audit_command import add_audit
 from medground.cli.data_commands import add_data_commands
 from medground.cli.deidentify_command import add_deidentify
 from medground.cli.exit_code import exit_code_of
 from medground.cli.prototypes_command import add_prototypes
+from medground.cli.serve_command import add_serve
+from medground.cli.token_command import add_token
 from medground.schema.errors import UsageError
 
 if TYPE_CHECKING:
@@ -134,6 +137,9 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
     add_deidentify(app)
     add_data_commands(app)
     add_prototypes(app)
+    add_serve(app)
+    add_audit(app)
+    add_token(app)
     return app
 
 

@@ -66,6 +66,15 @@ class Bundle:
     summary: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class BundleFacts:
+    """What a bundle says of itself, without its weights."""
+
+    info: ModelInfo
+    vocabulary: Vocabulary
+    scope: Scope
+
+
 def shipped_bundle_path() -> Path:
     """The bundle that comes with the package."""
     return Path(str(resources.files("medground") / "bundles" / SHIPPED))
@@ -83,15 +92,8 @@ def read_bundle(folder: Path | None = None, *, base: str | Path | None = None) -
         BundleDamagedError: if a file differs from the manifest or cannot be parsed.
     """
     path = folder or shipped_bundle_path()
-    if not (path / "manifest.json").is_file():
-        raise BundleMissingError(
-            f"there is no model bundle at {path}; give one with --bundle or install medground anew"
-        )
-    manifest = parse(Manifest, path / "manifest.json")
-    _check_files(manifest, path)
+    facts = read_facts(path)
     try:
-        if manifest.format != FORMAT:
-            raise ValueError(f"it is of format {manifest.format}, this medground reads format {FORMAT}")
         stored = load_file(path / "weights.safetensors")
         tensors = {name: v.float() if v.dtype == float16 else v for name, v in stored.items()}
         config = ModelConfig.model_validate_json((path / "config.json").read_bytes())
@@ -103,21 +105,43 @@ def read_bundle(folder: Path | None = None, *, base: str | Path | None = None) -
         raise BundleDamagedError(f"the bundle at {path} cannot be read: {str(error).splitlines()[0]}") from error
     network.eval().requires_grad_(False)
     channels_last(network)
+    return Bundle(
+        facts.info,
+        network,
+        facts.vocabulary,
+        facts.scope,
+        parse(Calibration, path / "calibration.json"),
+        familiarity,
+        summary,
+    )
+
+
+def read_facts(folder: Path | None = None) -> BundleFacts:
+    """Reads what a bundle says of itself, and checks that its files are those of its manifest.
+
+    Args:
+        folder: of the bundle; the shipped one if None.
+
+    Raises:
+        BundleMissingError, BundleDamagedError: see `read_bundle`.
+    """
+    path = folder or shipped_bundle_path()
+    if not (path / "manifest.json").is_file():
+        raise BundleMissingError(
+            f"there is no model bundle at {path}; give one with --bundle or install medground anew"
+        )
+    manifest = parse(Manifest, path / "manifest.json")
+    _check_files(manifest, path)
+    if manifest.format != FORMAT:
+        found = f"it is of format {manifest.format}, this medground reads format {FORMAT}"
+        raise BundleDamagedError(f"the bundle at {path} cannot be read: {found}")
     info = ModelInfo(
         name=manifest.name,
         version=manifest.version,
         sha256=sha256_of(path / "manifest.json"),
         trained_on=manifest.trained_on,
     )
-    return Bundle(
-        info,
-        network,
-        parse(Vocabulary, path / "vocabulary.json"),
-        parse(Scope, path / "scope.json"),
-        parse(Calibration, path / "calibration.json"),
-        familiarity,
-        summary,
-    )
+    return BundleFacts(info, parse(Vocabulary, path / "vocabulary.json"), parse(Scope, path / "scope.json"))
 
 
 def _check_files(manifest: Manifest, path: Path) -> None:
