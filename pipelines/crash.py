@@ -24,6 +24,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,6 +157,14 @@ def send(path: Path, question: str, base: str, token: str, tally: Tally, until: 
     raise UsageError("the service did not accept a study in all that time; look into its log")
 
 
+def send_all(paths: Sequence[Path], base: str, token: str, tally: Tally, gap_s: float, rng: random.Random) -> None:
+    """Send studies one after another, with gaps of about `gap_s` seconds."""
+    until = time.monotonic() + 10 * gap_s * len(paths) + 600
+    for number, path in enumerate(paths):
+        send(path, QUESTIONS[number % len(QUESTIONS)], base, token, tally, until)
+        time.sleep(rng.uniform(0, 2) * gap_s)
+
+
 def kill_at_random(
     targets: dict[str, Callable[[], None]], count: int, pause_s: float, rng: random.Random, tally: Tally
 ) -> None:
@@ -248,14 +257,12 @@ def run(args: argparse.Namespace, folder: Path) -> Findings:
             targets[name] = process.kill
         base = f"http://127.0.0.1:{port}"
         _wait_until_up(base)
-        killer = threading.Thread(target=kill_at_random, args=(targets, args.kills, args.pause, rng, tally))
-        killer.start()
-        gap = args.kills * args.pause / max(1, args.studies)
-        until = time.monotonic() + args.kills * args.pause * 10 + 600
-        for number, path in enumerate(paths):
-            send(path, QUESTIONS[number % len(QUESTIONS)], base, token, tally, until)
-            time.sleep(rng.uniform(0, 2) * gap)
-        killer.join()
+        gap_s = args.kills * args.pause / max(1, args.studies)
+        with ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(send_all, paths, base, token, tally, gap_s, random.Random(args.seed + 1))
+            # Here and not in a thread that ends: PostgreSQL dies with the thread that started it.
+            kill_at_random(targets, args.kills, args.pause, rng, tally)
+            sending.result()
         stuck_s = wait_for_the_end(engine, tally)
         findings = look(engine, ObjectStore(folder / "state" / "objects"), tally, stuck_s)
     killed = ", ".join(f"{name} {count}" for name, count in sorted(tally.kills.items()))

@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from medground.client.errors import ServiceError, ServiceUnreachableError
 from medground.client.parts import Job, ReviewState, Signed, Stored, Study, StudyPage
@@ -17,6 +18,8 @@ from medground.schema.errors import UsageError
 from medground.schema.result import GroundingResult
 
 _PROBLEM = "urn:medground:problem:"
+_FILES = ("application/dicom", "image/png")
+Read = TypeVar("Read", bound=BaseModel)
 
 
 class Client:
@@ -37,7 +40,7 @@ class Client:
     def __init__(
         self, base: str, token: str, *, timeout_s: float = 60.0, transport: httpx.BaseTransport | None = None
     ) -> None:
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token.strip()}"}
         self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout_s, transport=transport)
 
     def __enter__(self) -> Self:
@@ -86,7 +89,7 @@ class Client:
             answer = self._send("POST", "/v1/ground", data=data, headers=headers)
         else:
             answer = self._with_files("/v1/ground", images, data=data, headers=headers)
-        return self.job(answer.headers["location"].rpartition("/")[2])
+        return self.job(answer.headers.get("location", "").rpartition("/")[2])
 
     def wait(self, job: str, *, timeout_s: float = 600.0) -> GroundingResult:
         """The result of a job once it is there.
@@ -110,30 +113,33 @@ class Client:
 
     def job(self, job: str) -> Job:
         """Where a job stands."""
-        return Job.model_validate_json(self._send("GET", f"/v1/jobs/{job}").content)
+        return _read(Job, self._send("GET", f"/v1/jobs/{job}"))
 
     def cancel(self, job: str) -> Job:
         """Cancel a job."""
-        return Job.model_validate_json(self._send("POST", f"/v1/jobs/{job}/cancel").content)
+        return _read(Job, self._send("POST", f"/v1/jobs/{job}/cancel"))
 
     def result(self, job: str) -> GroundingResult:
         """The result of a finished job."""
-        return GroundingResult.model_validate_json(self._send("GET", f"/v1/jobs/{job}/result").content)
+        return _read(GroundingResult, self._send("GET", f"/v1/jobs/{job}/result"))
 
     def file(self, job: str, kind: str, number: int = 1) -> bytes:
         """A file of a result: `sr`, `gsps` or `overlay.png`."""
-        return self._send("GET", f"/v1/jobs/{job}/{kind}", params={"number": number}).content
+        answer = self._send("GET", f"/v1/jobs/{job}/{kind}", params={"number": number})
+        if not answer.headers.get("content-type", "").startswith(_FILES):
+            raise ServiceError(answer.status_code, "unknown", _no_service(answer))
+        return answer.content
 
     def store(self, images: Sequence[Path]) -> Stored:
         """Store images without asking anything."""
-        return Stored.model_validate_json(self._with_files("/v1/studies", images, data={}, headers={}).content)
+        return _read(Stored, self._with_files("/v1/studies", images, data={}, headers={}))
 
     def studies(self, *, search: str = "", after: str | None = None, limit: int = 50) -> StudyPage:
         """A page of the work list."""
         params: dict[str, str | int] = {"limit": limit, "search": search}
         if after is not None:
             params["after"] = after
-        return StudyPage.model_validate_json(self._send("GET", "/v1/studies", params=params).content)
+        return _read(StudyPage, self._send("GET", "/v1/studies", params=params))
 
     def all_studies(self, *, search: str = "") -> Iterator[Study]:
         """The whole work list, page by page."""
@@ -147,12 +153,12 @@ class Client:
 
     def review(self, job: str) -> ReviewState:
         """What people said of a result."""
-        return ReviewState.model_validate_json(self._send("GET", "/v1/reviews", params={"job": job}).content)
+        return _read(ReviewState, self._send("GET", "/v1/reviews", params={"job": job}))
 
     def add_review(self, job: str, seen_revision: int, entry: Mapping[str, Any]) -> ReviewState:
         """Add an entry; refused with kind `stale-review` if somebody else was faster."""
         body = {"job": job, "seen_revision": seen_revision, "entry": dict(entry)}
-        return ReviewState.model_validate_json(self._send("POST", "/v1/reviews", json=body).content)
+        return _read(ReviewState, self._send("POST", "/v1/reviews", json=body))
 
     def sign(
         self, study: str, job: str, seen_revision: int, person_name: str, *, allow_unreviewed: bool = False
@@ -160,7 +166,7 @@ class Client:
         """Sign a reviewed result."""
         body = {"job": job, "seen_revision": seen_revision, "person_name": person_name}
         body_with = {**body, "allow_unreviewed": allow_unreviewed}
-        return Signed.model_validate_json(self._send("POST", f"/v1/studies/{study}/sign", json=body_with).content)
+        return _read(Signed, self._send("POST", f"/v1/studies/{study}/sign", json=body_with))
 
     def _with_files(self, url: str, images: Sequence[Path], *, data: Any, headers: Mapping[str, str]) -> httpx.Response:
         if not images:
@@ -185,10 +191,21 @@ class Client:
         return answer
 
 
+def _read(kind: type[Read], answer: httpx.Response) -> Read:
+    try:
+        return kind.model_validate_json(answer.content)
+    except ValidationError:
+        raise ServiceError(answer.status_code, "unknown", _no_service(answer)) from None  # the cause quotes the answer
+
+
+def _no_service(answer: httpx.Response) -> str:
+    return f"the answer was {answer.status_code} and nothing that is known: is it a medground service?"
+
+
 def _problem_of(answer: httpx.Response) -> ServiceError:
     try:
         body = answer.json()
         kind, detail = str(body["type"]).removeprefix(_PROBLEM), str(body["detail"])
     except (ValueError, KeyError, TypeError):
-        kind, detail = "unknown", f"the answer was {answer.status_code} and no problem: is it a medground service?"
+        kind, detail = "unknown", _no_service(answer)
     return ServiceError(answer.status_code, kind, detail)

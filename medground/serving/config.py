@@ -13,7 +13,8 @@
     deliver_to = ["pacs"]
 
     [destinations.pacs]
-    dicomweb = "https://pacs.example/dicom-web"
+    dicomweb = { url = "https://pacs.example/dicom-web" }
+    token_file = "/run/secrets/pacs"
 
 Secrets are not written in it: a file that holds one is named instead.
 """
@@ -32,7 +33,8 @@ from medground.schema.config import StrictConfig
 from medground.schema.errors import UsageError
 from medground.serving.access.oidc_config import OidcConfig
 from medground.serving.access.quota import QuotaConfig
-from medground.serving.dicom_receiver.config import AeTitle, ReceiverConfig
+from medground.serving.dicom_receiver.archive_config import ArchiveConfig
+from medground.serving.dicom_receiver.config import AeTitle, ReceiverConfig, Remote
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -125,34 +127,32 @@ class Destination(StrictConfig):
     """An archive: by DICOMweb, or by C-STORE.
 
     Attributes:
-        dicomweb: root of its DICOMweb service; `https`, or `http` on loopback.
-        bearer_file, user, password_file: how to sign in there.
-        ca_file: PEM of who vouches for it, where the system's list does not.
-        ae_title, host, port: its C-STORE provider.
-        calling_ae: what we call ourselves there.
-        tls: of the C-STORE association.
-        timeout_s: for one answer.
-        pull: whether studies may be fetched from it.
+        dicomweb: its DICOMweb service; credentials come from the files below.
+        token_file: holds a bearer token.
+        user, password_file: the other way to sign in.
+        dicom: its C-STORE provider.
+        calling_ae_title: what we call ourselves there.
+        pull: whether studies may be looked for and fetched there, by DICOMweb.
     """
 
-    dicomweb: str | None = None
-    bearer_file: Path | None = None
+    dicomweb: ArchiveConfig | None = None
+    token_file: Path | None = None
     user: str | None = None
     password_file: Path | None = None
-    ca_file: Path | None = None
-    ae_title: AeTitle | None = None
-    host: str | None = None
-    port: Port | None = None
-    calling_ae: AeTitle = "MEDGROUND"
-    tls: TlsConfig | None = None
-    timeout_s: float = Field(default=30, gt=0, le=600)
+    dicom: Remote | None = None
+    calling_ae_title: AeTitle = "MEDGROUND"
     pull: bool = False
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        by_store = None not in (self.ae_title, self.host, self.port)
-        if (self.dicomweb is None) == (not by_store):
-            raise ValueError("a destination has either dicomweb, or ae_title, host and port")
+        if (self.dicomweb is None) == (self.dicom is None):
+            raise ValueError("a destination has either dicomweb or dicom")
+        if self.dicomweb is None and (self.pull or self.token_file or self.user or self.password_file):
+            raise ValueError("pull and credentials belong to dicomweb")
+        if (self.user is None) != (self.password_file is None) or (self.user and self.token_file):
+            raise ValueError("give token_file, or user and password_file, or none of them")
+        if self.dicomweb is not None and self.dicomweb.credentials is not None:
+            raise ValueError("secrets are not written here: name the file with token_file or password_file")
         return self
 
 

@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoneFreeError
 
 from medground.schema.errors import UsageError
 
@@ -190,10 +191,11 @@ workers = Table(
 commitments = Table(
     "commitments",
     metadata,
-    Column("transaction_uid", String(64), primary_key=True),
+    Column("tenant", String(64), primary_key=True),
     Column("calling_ae", String(16), primary_key=True),
+    Column("called_ae", String(16), primary_key=True),
+    Column("transaction_uid", String(64), primary_key=True),
     Column("content", Text, nullable=False),
-    Column("state", String(16), nullable=False),
     Column("created_us", BigInteger, nullable=False),
 )
 
@@ -265,11 +267,14 @@ def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> 
     """Insert a row unless one with the same key is there; True if it was inserted."""
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement: Insert = dialect.insert(table).values(values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    # Not the count of rows, which drivers do not tell alike for an insertion.
+    return connection.execute(statement.returning(*table.primary_key.columns)).first() is not None
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether an error of the database may pass: no connection, a restart, a lock that was held too long."""
+    """Whether an error of the database may pass: no connection, a restart, a lock or a queue that took too long."""
+    if isinstance(error, NoneFreeError):
+        return True
     return isinstance(error, DBAPIError) and (
         error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")
     )

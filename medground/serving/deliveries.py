@@ -61,9 +61,9 @@ class Deliveries:
             connection: of the transaction.
             job_id: whose result.
             destinations: by name.
-            again: send even what has arrived, since there is more to send now.
+            again: send even what has arrived or is on its way, since there is more to send now.
         """
-        over = [DeliveryState.FAILED, *([DeliveryState.DONE] if again else [])]
+        over = list(DeliveryState) if again else [DeliveryState.FAILED]
         now = self._now_us()
         for destination in destinations:
             here = (deliveries.c.job_id == job_id) & (deliveries.c.destination == destination)
@@ -77,10 +77,12 @@ class Deliveries:
                 "next_us": now,
             }
             if not insert_new(connection, deliveries, row):
+                # The number goes on, so that an attempt that is under way, with less to send, ends nothing.
+                attempts = deliveries.c.attempts + 1 if again else deliveries.c.attempts
                 connection.execute(
                     deliveries.update()
                     .where(here, deliveries.c.state.in_(over))
-                    .values(state=DeliveryState.PENDING, first_us=now, next_us=now, problem="")
+                    .values(state=DeliveryState.PENDING, attempts=attempts, first_us=now, next_us=now, problem="")
                 )
 
     def due(self, at_most: int = 200) -> list[Delivery]:
@@ -134,7 +136,7 @@ class Deliveries:
         *,
         may_pass: bool,
         then: Callable[[Connection, DeliveryState], None],
-    ) -> DeliveryState:
+    ) -> DeliveryState | None:
         """Note what became of an attempt.
 
         Args:
@@ -144,7 +146,7 @@ class Deliveries:
             then: what else belongs to the transaction.
 
         Returns:
-            Where it stands now.
+            Where it stands now; None if another attempt was asked for meanwhile, and nothing was noted.
         """
         now, attempts = self._now_us(), delivery.attempts + 1
         if problem is None:
@@ -170,6 +172,7 @@ class Deliveries:
                     next_us=now + pause,
                 )
             )
-            if noted.rowcount:
-                then(connection, state)
+            if noted.rowcount != 1:
+                return None
+            then(connection, state)
         return state

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select
 from structlog.typing import FilteringBoundLogger
 
 from medground.serving.database import insert_new, workers, writing
-from medground.serving.deliveries import Deliveries
+from medground.serving.deliveries import Deliveries, DeliveryState
 from medground.serving.jobs import Jobs, Problem, State
 from medground.serving.rules import Completion
 from medground.serving.workflows import Workflows
@@ -133,7 +133,10 @@ class Dispatcher:
             self._log.warning("workers_gone", count=len(dead))
 
     def watch(self) -> None:
-        """Fail jobs whose workflow was given up, and jobs for a model that no worker has any more."""
+        """End what would never end: jobs whose workflow was given up, or whose model no worker has any more.
+
+        A delivery whose workflow was given up is another attempt's.
+        """
         for job in self._jobs.orphans(self._now_us() - ORPHAN_AFTER_US):
             gone = Problem(kind="BundleMissingError", detail="no worker has the model it was asked of; ask again")
             self._jobs.fail(job, gone)
@@ -143,6 +146,11 @@ class Dispatcher:
                 died = Problem(kind="WorkerError", detail="the process that worked on it ended again and again")
                 self._jobs.fail(job, died)
                 self._log.error("job_given_up", job=job.job_id)
+        for delivery in self._deliveries.due():
+            if self._workflows.is_dead(delivery.run_id):
+                died = Problem(kind="WorkerError", detail="the attempt broke off")
+                self._deliveries.note(delivery, died, may_pass=True, then=_nothing)
+                self._log.error("delivery_broke_off", job=delivery.job_id, destination=delivery.destination)
 
     def _run(self) -> None:
         while not self._end.is_set():
@@ -154,3 +162,7 @@ class Dispatcher:
                 pause = AWAY_PAUSE_S
             self._nudge.wait(pause)
             self._nudge.clear()
+
+
+def _nothing(connection: Connection, state: DeliveryState) -> None:
+    del connection, state

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medground.dicom.untrusted import UntrustedImage
 
 _STEPS = 65535
+_FLOAT32_SPAN = 1e38  # a difference beyond it may leave the range of its type
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,9 @@ def frame_values(image: UntrustedImage, frame: int) -> FrameValues:
     is_whole = finite.size > 0 and high - low <= _STEPS and bool((finite == np.rint(finite)).all())
     slope = 1.0 if is_whole else max(high - low, 1e-6) / _STEPS
     filled = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    pixels = np.rint((filled - low) / slope).astype(np.uint16)
+    if high - low > _FLOAT32_SPAN:
+        filled = filled.astype(np.float64)
+    pixels = np.rint((filled - low) / slope).clip(0, _STEPS).astype(np.uint16)
     inverted = header.photometric == "MONOCHROME1"
     return FrameValues(pixels, slope, low, low, high, inverted, header.spacing_mm)
 

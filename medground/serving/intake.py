@@ -7,6 +7,7 @@ pixels are touched later, in processes of their own.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -107,7 +108,7 @@ class Intake:
             "series_uid": header.series_instance_uid,
             "study_key": key,
             "transfer_syntax_uid": header.transfer_syntax_uid,
-            "modality": header.modality[:16],
+            "modality": _plain(header.modality, 16),
             "frames": header.frames,
             "sha256": stored.sha256,
             "size_bytes": stored.size_bytes,
@@ -135,7 +136,7 @@ def _touch_study(
 ) -> None:
     """Open the study again, since an image of it is new."""
     here = (studies.c.tenant == sender.tenant) & (studies.c.study_key == key)
-    modality, body_part = header.modality[:16], (header.body_part or "")[:64]
+    modality, body_part = _plain(header.modality, 16), _plain(header.body_part, 64)
     insert_new(
         connection,
         studies,
@@ -143,11 +144,11 @@ def _touch_study(
             "tenant": sender.tenant,
             "study_key": key,
             "study_uid": header.study_instance_uid,
-            "patient_name": (text(dataset, "PatientName") or "")[:256],
-            "patient_id": (text(dataset, "PatientID") or "")[:128],
-            "study_date": (text(dataset, "StudyDate") or "")[:16],
-            "accession_number": (text(dataset, "AccessionNumber") or "")[:64],
-            "description": (text(dataset, "StudyDescription") or "")[:256],
+            "patient_name": _plain(text(dataset, "PatientName"), 256),
+            "patient_id": _plain(text(dataset, "PatientID"), 128),
+            "study_date": _plain(text(dataset, "StudyDate"), 16),
+            "accession_number": _plain(text(dataset, "AccessionNumber"), 64),
+            "description": _plain(text(dataset, "StudyDescription"), 256),
             "modalities": "",
             "body_parts": "",
             "calling_ae": sender.calling_ae,
@@ -170,6 +171,11 @@ def _touch_study(
             is_open=found.is_open or sender.origin is Origin.DICOM,
         )
     )
+
+
+def _plain(found: str | None, at_most: int) -> str:
+    """A text without what a database may refuse: control characters and halves of surrogate pairs."""
+    return "".join(letter for letter in found or "" if unicodedata.category(letter) not in ("Cc", "Cs"))[:at_most]
 
 
 def _joined(listed: str, value: str, at_most: int) -> str:

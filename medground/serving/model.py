@@ -19,9 +19,9 @@ from medground.schema.vocabulary import Vocabulary
 READ_TOGETHER = 8  # images; more save a CPU nothing, and the first of them would wait
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Wanted:
-    """A call of `read`, with where its answer goes."""
+    """A call of `read`, with where its answer goes; equal to itself alone, since tensors cannot be compared."""
 
     images: Sequence[ModelImage]
     phrases: tuple[Phrase, ...]
@@ -49,7 +49,7 @@ class SharedReader:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._wanted: queue.SimpleQueue[_Wanted | None] = queue.SimpleQueue()
-        self._words = threading.Lock()
+        self._door, self._words = threading.Lock(), threading.Lock()
         self._ended = threading.Event()
         self.batches = self.images = 0
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -94,11 +94,12 @@ class SharedReader:
         Raises:
             RuntimeError: the reader was closed.
         """
-        if self._ended.is_set():
-            raise RuntimeError("the model was closed: the service is ending")
         answer: Future[list[ImageReading]] = Future()
         kinds = None if known is None else tuple(known)
-        self._wanted.put(_Wanted(images, tuple(phrases), max_boxes, min_score, kinds, answer))
+        with self._door:  # nothing gets in behind the end, where nobody would answer it
+            if self._ended.is_set():
+                raise RuntimeError("the model was closed: the service is ending")
+            self._wanted.put(_Wanted(images, tuple(phrases), max_boxes, min_score, kinds, answer))
         return answer.result()
 
     def describe(self, regions: Sequence[tuple[object, str, Domain]]) -> list[tuple[str, ...]]:
@@ -113,8 +114,9 @@ class SharedReader:
 
     def close(self) -> None:
         """Answer what waits, then end."""
-        self._ended.set()
-        self._wanted.put(None)
+        with self._door:
+            self._ended.set()
+            self._wanted.put(None)
         self._thread.join()
 
     def _run(self) -> None:

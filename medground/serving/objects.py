@@ -109,27 +109,50 @@ class ObjectStore:
             os.utime(place)  # young again: `unused` leaves it alone until a row speaks of it
         except FileNotFoundError:
             incoming.path.rename(place)
-            _synchronise(place.parent)
+        _synchronise(place.parent)  # also where another has just put it there
         return stored
 
-    def remove(self, sha256: str) -> None:
-        """Forget content; not being there is fine."""
-        self.path(sha256).unlink(missing_ok=True)
+    def remove_unused(self, used: Callable[[str], bool], *, older_than_s: float, now_s: float) -> int:
+        """Remove content that no row speaks of; what is young may be about to be spoken of, and stays.
 
-    def unused(self, used: Callable[[str], bool], *, older_than_s: float, now_s: float) -> Iterator[str]:
-        """Content that no row speaks of; what is young may be about to be spoken of, and is left out."""
+        Returns:
+            How many files were removed.
+        """
+        count, before_s = 0, now_s - older_than_s
         for path in self._folder.glob("??/*"):
-            if _DIGEST.fullmatch(path.name) and path.stat().st_mtime < now_s - older_than_s and not used(path.name):
-                yield path.name
+            if _DIGEST.fullmatch(path.name) and _is_older(path, before_s) and not used(path.name):
+                count += self._remove(path, used, before_s)
+        return count
+
+    def _remove(self, path: Path, used: Callable[[str], bool], before_s: float) -> bool:
+        """Remove a file unless it was kept again just now: once it is aside, `keep` brings its own."""
+        aside = self._aside / secrets.token_hex(16)
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return False  # another process was faster
+        if _is_older(aside, before_s) and not used(path.name):
+            aside.unlink()
+            return True
+        aside.rename(path)
+        return False
 
     def sweep(self, *, older_than_s: float, now_s: float) -> int:
         """Remove what a killed process left aside; returns how many files."""
         count = 0
         for path in self._aside.iterdir():
-            if path.stat().st_mtime < now_s - older_than_s:
+            if _is_older(path, now_s - older_than_s):
                 path.unlink(missing_ok=True)
                 count += 1
         return count
+
+
+def _is_older(path: Path, before_s: float) -> bool:
+    """Whether a file is there and was last written to, or kept, before a time."""
+    try:
+        return path.stat().st_mtime < before_s
+    except FileNotFoundError:
+        return False
 
 
 def _synchronise(folder: Path) -> None:

@@ -66,6 +66,8 @@ def _result(part: ReportedResult, vocabulary: Vocabulary) -> str:
     if signed:
         last = signed[-1]
         state = f"Signed by {last.reviewer_name}, {time_of(last.at_us):%Y-%m-%d %H:%M} UTC."
+        if last is not part.entries[-1]:
+            state += " Reviewed again since: what stands below is not what was signed."
     elif part.entries:
         state = "In review, not signed."
     else:
@@ -73,7 +75,7 @@ def _result(part: ReportedResult, vocabulary: Vocabulary) -> str:
     if open_ones:
         state += f" {open_ones} finding(s) were not reviewed."
     by_id = {one.finding_id: one for one in part.findings}
-    answers = "".join(_answer(answer, by_id) for study in part.result.studies for answer in study.answers)
+    answers = "".join(_answer(answer, by_id, vocabulary) for study in part.result.studies for answer in study.answers)
     added = [one for one in part.findings if one.finding is None]
     return (
         f"<h2>{escape(model.name)} {escape(model.version)}, {part.created:%Y-%m-%d %H:%M} UTC</h2>"
@@ -82,9 +84,10 @@ def _result(part: ReportedResult, vocabulary: Vocabulary) -> str:
     )
 
 
-def _answer(answer: Answer, by_id: dict[str, ReviewedFinding]) -> str:
+def _answer(answer: Answer, by_id: dict[str, ReviewedFinding], vocabulary: Vocabulary) -> str:
     warnings = "".join(f"<li>{escape(words)}</li>" for words in answer.warnings)
-    findings = "".join(_finding(number, by_id[one.id]) for number, one in enumerate(answer.findings, start=1))
+    numbered = enumerate(answer.findings, start=1)
+    findings = "".join(_finding(number, by_id[one.id], vocabulary) for number, one in numbered)
     table = f"<table><tr><th>#<th>Finding<th>Review<th>Statements</tr>{findings}</table>" if findings else ""
     return (
         f"<h3>{escape(answer.query)}</h3><p>{escape(verdict_words(answer).capitalize())}.</p>"
@@ -92,7 +95,7 @@ def _answer(answer: Answer, by_id: dict[str, ReviewedFinding]) -> str:
     )
 
 
-def _finding(number: int, reviewed: ReviewedFinding) -> str:
+def _finding(number: int, reviewed: ReviewedFinding, vocabulary: Vocabulary) -> str:
     finding = reviewed.finding
     if finding is None:
         return ""
@@ -101,7 +104,7 @@ def _finding(number: int, reviewed: ReviewedFinding) -> str:
     )
     return (
         f'<tr class="{reviewed.status.value}"><td>{number}<td>{escape(finding.concept.name)}, score {finding.score:.2f}'
-        f"<br>{escape(whereabouts(finding))}<td>{_review(reviewed)}<td>{said}</tr>"
+        f"<br>{escape(whereabouts(finding))}<td>{_review(reviewed, vocabulary)}<td>{said}</tr>"
     )
 
 
@@ -110,17 +113,21 @@ def _added(added: Sequence[ReviewedFinding], vocabulary: Vocabulary) -> str:
     for one in added:
         if one.entry is not None and one.entry.concept is not None:
             name = vocabulary[one.entry.concept].name
-            rows += f'<tr class="{one.status.value}"><td>{escape(name)}<td>{_review(one)}</tr>'
+            rows += f'<tr class="{one.status.value}"><td>{escape(name)}<td>{_review(one, vocabulary)}</tr>'
     return f"<h3>Added by the reviewer</h3><table><tr><th>Finding<th>Review</tr>{rows}</table>" if rows else ""
 
 
-def _review(reviewed: ReviewedFinding) -> str:
+def _review(reviewed: ReviewedFinding, vocabulary: Vocabulary) -> str:
     entry = reviewed.entry
     words = reviewed.status.value
     if entry is None:
         return escape(words)
     if entry.reason is not None:
         words += f": {entry.reason.value.replace('_', ' ')}"
+    if reviewed.finding is not None and entry.concept is not None:
+        words += f". Corrected to {vocabulary[entry.concept].name}"
+    if reviewed.finding is not None and entry.box_xyxy_px is not None:
+        words += f". Corrected to the box {', '.join(f'{edge:.0f}' for edge in entry.box_xyxy_px)}"
     if entry.text:
         words += f". {entry.text}"
     if entry.statements:

@@ -54,8 +54,7 @@ class Retention:
             before = now - int(self.config.keys_days * DAY_US)
             connection.execute(delete(idempotency).where(idempotency.c.created_us < before))
         self.store.sweep(older_than_s=YOUNG_S, now_s=now / 1e6)
-        for digest in list(self.store.unused(self._is_used, older_than_s=YOUNG_S, now_s=now / 1e6)):
-            self.store.remove(digest)
+        self.store.remove_unused(self._is_used, older_than_s=YOUNG_S, now_s=now / 1e6)
 
     def _forget_studies(self, before_us: int) -> None:
         with self.engine.connect() as connection:
@@ -65,14 +64,24 @@ class Retention:
                 .limit(AT_ONCE)
             ).all()
         for row in over:
-            self.forget(row.tenant, row.study_key)
+            self.forget(row.tenant, row.study_key, before_us=before_us)
 
-    def forget(self, tenant: str, study_key: str) -> int:
-        """Forget a study, all of it or nothing; returns how many images it had.
+    def forget(self, tenant: str, study_key: str, *, before_us: int | None = None) -> int:
+        """Forget a study, all of it or nothing; the audit log keeps that it was here, by its key alone.
 
-        The audit log keeps that it was here, by its key alone.
+        Args:
+            tenant: whose.
+            study_key: which.
+            before_us: only if no image of it came since then.
+
+        Returns:
+            How many images it had.
         """
         with writing(self.engine) as connection:
+            here = (studies.c.tenant == tenant) & (studies.c.study_key == study_key)
+            last = connection.scalar(select(studies.c.last_received_us).where(here).with_for_update())
+            if last is None or (before_us is not None and last >= before_us):
+                return 0
             mine = select(jobs.c.job_id).where(jobs.c.tenant == tenant, jobs.c.study_key == study_key)
             ids = list(connection.scalars(mine))
             for table in (result_files, results, deliveries, reviews, job_instances, idempotency, jobs):
@@ -80,7 +89,7 @@ class Retention:
             gone = connection.execute(
                 delete(instances).where(instances.c.tenant == tenant, instances.c.study_key == study_key)
             ).rowcount
-            connection.execute(delete(studies).where(studies.c.tenant == tenant, studies.c.study_key == study_key))
+            connection.execute(delete(studies).where(here))
             self.record(study_key, tenant, gone, connection)
         return gone
 

@@ -53,7 +53,7 @@ class StaleReviewError(UsageError):
     """Somebody else has reviewed the result since."""
 
 
-Text = Annotated[str, StringConstraints(max_length=2000)]
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
 FindingId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,64}$")]
 
 
@@ -132,7 +132,8 @@ class ReviewedFinding:
         finding_id: of the result's finding, or of an added one.
         finding: the model's; None for an added one.
         status: what became of it.
-        entry: the last entry that counts; None if nobody spoke of it.
+        entry: the last entry that counts, with what it goes on from: an edit from the edit before it, and everything
+            said of an added finding from how it was added. None if nobody spoke of it.
         revision: of that entry.
     """
 
@@ -159,22 +160,53 @@ def standing(result: GroundingResult, rows: Sequence[ReviewRow]) -> list[Reviewe
         rows: its entries in order.
     """
     undone = {row.entry.undoes for row in rows if row.entry.action is ReviewAction.UNDO}
-    counting = [row for row in rows if row.revision not in undone and row.entry.action in _STATUS]
-    last = {row.entry.finding_id: row for row in counting}
     found = {finding.id: finding for study in result.studies for answer in study.answers for finding in answer.findings}
-    listed = [
-        ReviewedFinding(key, finding, _STATUS[row.entry.action], row.entry, row.revision)
-        if (row := last.get(key))
-        else ReviewedFinding(key, finding, FindingStatus.UNREVIEWED)
-        for key, finding in found.items()
-    ]
-    added = {row.entry.finding_id for row in counting if row.entry.action is ReviewAction.ADD}
-    listed += [
-        ReviewedFinding(key, None, _STATUS[row.entry.action], row.entry, row.revision)
-        for key, row in last.items()
-        if key in added and key is not None
-    ]
-    return listed
+    stands = {key: ReviewedFinding(key, finding, FindingStatus.UNREVIEWED) for key, finding in found.items()}
+    added: dict[str, ReviewEntry] = {}
+    for row in rows:
+        key, action = row.entry.finding_id, row.entry.action
+        if key is None or action not in _STATUS or row.revision in undone:
+            continue
+        if action is ReviewAction.ADD:
+            added[key] = row.entry
+        if key in found or key in added:
+            entry = _onward(row.entry, stands.get(key), added.get(key))
+            stands[key] = ReviewedFinding(key, found.get(key), _STATUS[action], entry, row.revision)
+    return list(stands.values())
+
+
+def _onward(entry: ReviewEntry, before: ReviewedFinding | None, added: ReviewEntry | None) -> ReviewEntry:
+    """An entry with what it goes on from."""
+    is_edit = entry.action is ReviewAction.EDIT
+    goes_on = is_edit and before is not None and before.status is FindingStatus.EDITED
+    base = before.entry if goes_on and before is not None else added
+    if base is None or entry.action is ReviewAction.ADD:
+        return entry
+    kept = {name: getattr(base, name) for name in _CONTENT if not is_edit or getattr(entry, name) is None}
+    if added is not None:
+        kept |= {"sop_instance_uid": added.sop_instance_uid, "frame": added.frame}
+    return entry.model_copy(update=kept)
+
+
+_CONTENT = ("box_xyxy_px", "concept", "statements")
+
+
+def check_seen(rows: Sequence[ReviewRow], seen: int) -> None:
+    """Refuse what rests on an older state of a review.
+
+    Args:
+        rows: its entries in order.
+        seen: revision of the last one that was seen; 0 if none.
+
+    Raises:
+        StaleReviewError: there are later entries, or that one is not there.
+    """
+    _check_last(rows[-1].revision if rows else 0, seen)
+
+
+def _check_last(last: int, seen: int) -> None:
+    if last != seen:
+        raise StaleReviewError(f"the review is at revision {last}, not {seen}: read what was added, then decide")
 
 
 class Reviews:
@@ -207,10 +239,7 @@ class Reviews:
         """
         with writing(self._engine) as connection:
             last = connection.scalar(select(func.max(reviews.c.revision)).where(reviews.c.job_id == job_id)) or 0
-            if last != seen:
-                raise StaleReviewError(
-                    f"the review is at revision {last}, not {seen}: read what was added, then decide"
-                )
+            _check_last(last, seen)
             if entry.action is ReviewAction.UNDO:
                 undone = connection.execute(
                     select(reviews.c.action).where(

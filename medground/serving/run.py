@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +23,7 @@ import medground
 from medground.audit.event import Action
 from medground.inference.reader import Reader
 from medground.model.bundle import read_facts
+from medground.schema.errors import MedgroundError, UsageError
 from medground.serving.access.scope import Principal, PrincipalKind
 from medground.serving.archives import open_archives
 from medground.serving.config import Role, ServiceConfig
@@ -31,6 +32,7 @@ from medground.serving.dispatcher import Chore, Dispatcher
 from medground.serving.http.app import guarded
 from medground.serving.logs import make_log
 from medground.serving.model import SharedReader
+from medground.serving.receiving import receiving
 from medground.serving.retention import Retention
 from medground.serving.rules import Completion
 from medground.serving.service import Service, open_service
@@ -72,9 +74,11 @@ def serve(config: ServiceConfig, role: Role, load: LoadReader, *, say: Callable[
             service.ending.wait()
         else:
             if config.dicom is not None:
-                parts.enter_context(_receiving(service, say))
+                parts.enter_context(receiving(service, config.dicom, say))
             _listen(service, say)
         service.ending.set()
+        with suppress(MedgroundError):  # a log that is away keeps nobody from ending
+            service.record(SYSTEM, Action.STOPPED, role=role.value)
     log.info("ended")
 
 
@@ -168,7 +172,10 @@ def _working(service: Service, load: LoadReader) -> Iterator[None]:
 def _listen(service: Service, say: Callable[[str], None]) -> None:
     """Answer HTTP until the end."""
     http = service.config.http
-    listening = socket.create_server((http.host, http.port), family=_family(http.host), backlog=512)
+    try:
+        listening = socket.create_server((http.host, http.port), family=_family(http.host), backlog=512)
+    except OSError as cause:
+        raise UsageError(f"{http.host}:{http.port} cannot be listened at ({cause.strerror}): set http.port") from cause
     port = listening.getsockname()[1]
     options: dict[str, object] = {}
     if http.tls:
@@ -210,10 +217,3 @@ def _ends(service: Service, server: uvicorn.Server) -> None:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-@contextmanager
-def _receiving(service: Service, say: Callable[[str], None]) -> Iterator[None]:
-    """The DICOM side."""
-    del service, say
-    yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from secrets import token_bytes
@@ -23,9 +23,11 @@ from medground.serving.access.oidc import Oidc
 from medground.serving.access.quota import Quota
 from medground.serving.access.scope import Principal, PrincipalKind
 from medground.serving.access.tokens import Tokens
+from medground.serving.archives import open_web
 from medground.serving.config import ServiceConfig
 from medground.serving.database import connect, create_tables, is_gone
 from medground.serving.deliveries import Deliveries
+from medground.serving.dicom_receiver.dicom_web import DicomWebArchive
 from medground.serving.intake import Intake
 from medground.serving.jobs import Jobs
 from medground.serving.metrics import Metrics
@@ -41,6 +43,7 @@ class Service:
     """What all sides share.
 
     Attributes:
+        pulls: archives by name that studies may be fetched from.
         untrusted: decodes pixels in processes of their own.
         model: what answers; workers have its weights too.
         ready: functions that say whether a part of this process works; empty words if it does.
@@ -57,6 +60,7 @@ class Service:
     deliveries: Deliveries
     reviews: Reviews
     worklist: WorkList
+    pulls: Mapping[str, DicomWebArchive]
     untrusted: UntrustedReader
     audit: AuditLog
     tokens: Tokens
@@ -145,6 +149,7 @@ def open_service(config: ServiceConfig, model: BundleFacts, log: FilteringBoundL
             deliveries=Deliveries(engine, now_us),
             reviews=Reviews(engine, now_us),
             worklist=WorkList(engine),
+            pulls={name: open_web(one, opened) for name, one in config.destinations.items() if one.pull},
             untrusted=opened.enter_context(UntrustedReader(workers=config.model.decoders)),
             audit=AuditLog(engine, utc_now),
             tokens=tokens,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
@@ -36,8 +37,8 @@ class DeliveryError(MedgroundError):
 class Archive(Protocol):
     """Where results go."""
 
-    def send(self, objects: Sequence[bytes]) -> None:
-        """Send DICOM objects; what is there already is fine.
+    def send(self, files: Sequence[Path]) -> None:
+        """Send DICOM files; what is there already is fine.
 
         Raises:
             DeliveryError: some did not arrive.
@@ -74,9 +75,16 @@ class Worker:
 
     def answer(self, job_id: str, attempt: int) -> None:
         """Answer a job, or note why that is impossible; while the database is away, wait for it."""
+        self._patiently(job_id, partial(self._answer, job_id, attempt))
+
+    def deliver(self, job_id: str, destination: str, attempts: int) -> None:
+        """Make one attempt to deliver a result, and note what became of it; while the database is away, wait for it."""
+        self._patiently(job_id, partial(self._deliver, job_id, destination, attempts))
+
+    def _patiently(self, job_id: str, work: Callable[[], None]) -> None:
         for tried in range(MOST_TRIES):
             try:
-                self._answer(job_id, attempt)
+                work()
                 return
             except Exception as error:
                 if not is_gone(error) or tried == MOST_TRIES - 1:
@@ -94,12 +102,11 @@ class Worker:
             self._ground(job)
         except CancelledError:
             self.log.info("job_cancelled", job=job_id)
-        except (InputError, UsageError) as error:
-            self._fail(job, error, Outcome.MINOR_FAILURE)
         except Exception as error:
-            if is_gone(error):
-                raise
-            self._fail(job, error, Outcome.SERIOUS_FAILURE)
+            if is_gone(error) or not self.reader.is_alive:
+                raise  # the process is ending, and the job goes on in another one
+            is_minor = isinstance(error, InputError | UsageError)
+            self._fail(job, error, Outcome.MINOR_FAILURE if is_minor else Outcome.SERIOUS_FAILURE)
 
     def _ground(self, job: Job) -> None:
         found = files_of(self.engine, self.store, job.job_id)
@@ -116,15 +123,15 @@ class Worker:
         done = _event(job, Action.GROUNDED, Outcome.SUCCESS, **asked)
         replaces = earlier.job_id if earlier else ""
         if self.results.write(job, files, self.reader.info, replaces, partial(self.audit.append, done)):
-            self.log.info("job_done", job=job.job_id, images=len(found), milliseconds=grounded.result.timing_ms)
+            spent = round(sum(grounded.result.timing_ms.values()))
+            self.log.info("job_done", job=job.job_id, images=len(found), milliseconds=spent)
 
     def _fail(self, job: Job, error: Exception, outcome: Outcome) -> None:
         failed = _event(job, Action.GROUNDED, outcome, problem=type(error).__name__)
         if self.jobs.fail(job, Problem.of(error), partial(self.audit.append, failed)):
             self.log.warning("job_failed", job=job.job_id, kind=type(error).__name__)
 
-    def deliver(self, job_id: str, destination: str, attempts: int) -> None:
-        """Make one attempt to deliver a result, and note what became of it."""
+    def _deliver(self, job_id: str, destination: str, attempts: int) -> None:
         delivery = self.deliveries.get(job_id, destination)
         if delivery is None or delivery.attempts != attempts:
             return
@@ -133,11 +140,13 @@ class Worker:
             archive = self.archives.get(destination)
             if archive is None:
                 raise DeliveryError(f"no destination is called {destination}", may_pass=False)
-            archive.send([self.store.read(digest) for digest in self.deliveries.digests(job_id)])
+            archive.send([self.store.path(digest) for digest in self.deliveries.digests(job_id)])
         except DeliveryError as error:
             problem, may_pass = Problem.of(error), error.may_pass
-        except OSError as error:
-            problem, may_pass = Problem.of(error), True
+        except Exception as error:
+            if is_gone(error):
+                raise
+            problem, may_pass = Problem.of(error), True  # a fault of ours, or of a disk: a day is time to mend it
         job = self.jobs.get(job_id)
 
         def record(connection: Connection, state: DeliveryState) -> None:
@@ -147,7 +156,8 @@ class Worker:
                 self.audit.append(event, connection)
 
         state = self.deliveries.note(delivery, problem, may_pass=may_pass, then=record)
-        self.log.info("delivery", job=job_id, destination=destination, state=state, attempt=attempts + 1)
+        said = "superseded" if state is None else state.value
+        self.log.info("delivery", job=job_id, destination=destination, state=said, attempt=attempts + 1)
 
 
 def _event(job: Job, action: Action, outcome: Outcome, **details: str | int) -> AuditEvent:

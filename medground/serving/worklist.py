@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Engine, Row, or_, select, tuple_
+from sqlalchemy import Engine, Row, func, or_, select, tuple_
 
 from medground.schema.errors import UsageError
 from medground.serving.database import instances, jobs, results, reviews, studies
@@ -15,7 +15,7 @@ from medground.serving.reviews import ReviewAction
 
 
 class StudyStatus(StrEnum):
-    """Where a study stands; the first that fits."""
+    """Where a study stands; the first that fits. It is signed if nothing was said of a result since it was signed."""
 
     RECEIVING = "receiving"
     WORKING = "working"
@@ -113,9 +113,13 @@ class WorkList:
             jobs.c.tenant == tenant, jobs.c.study_key.in_(keys), jobs.c.state.in_((State.QUEUED, State.RUNNING))
         )
         answered = select(results.c.study_key).where(results.c.tenant == tenant, results.c.study_key.in_(keys))
+        here = select(results.c.job_id).where(results.c.tenant == tenant, results.c.study_key.in_(keys))
+        newest = select(reviews.c.job_id, func.max(reviews.c.revision).label("revision")).group_by(reviews.c.job_id)
+        last = newest.where(reviews.c.job_id.in_(here)).subquery()
         reviewed = (
             select(results.c.study_key, reviews.c.action)
             .join(reviews, reviews.c.job_id == results.c.job_id)
+            .join(last, (last.c.job_id == reviews.c.job_id) & (last.c.revision == reviews.c.revision))
             .where(results.c.tenant == tenant, results.c.study_key.in_(keys))
             .distinct()
         )

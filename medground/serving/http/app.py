@@ -7,11 +7,12 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import medground
-from medground.serving.http import grounding, jobs, model, operations, reviews, signing, studies
+from medground.serving.http import grounding, jobs, model, operations, pacs, reviews, signing, studies
 from medground.serving.http.gate import Gate
 from medground.serving.http.problems import Problem, add_problems
 from medground.serving.service import Service
 
+_TOLD = ("Content-Location", "Location", "Retry-After", "X-Frame", "X-Refused-Files", "X-Request-Id")
 DESCRIPTION = """\
 Send a study, ask a question in words, get boxes with calibrated scores, a DICOM structured report and a presentation
 state, or a plain "not found". Research software, not a medical device.
@@ -34,7 +35,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problems(app)
-    for part in (grounding, jobs, studies, reviews, signing, model, operations):
+    for part in (grounding, jobs, studies, pacs, reviews, signing, model, operations):
         app.include_router(part.router)
     _add_problem_schema(app)
     if service.config.http.cors_origins:
@@ -43,7 +44,7 @@ def create_app(service: Service) -> FastAPI:
             allow_origins=list(service.config.http.cors_origins),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Prefer", "Idempotency-Key"],
-            expose_headers=["Content-Location", "Location", "Retry-After", "X-Frame", "X-Refused-Files", "X-Request-Id"],
+            expose_headers=list(_TOLD),
         )
     return app
 

@@ -21,6 +21,7 @@ from medground.schema.result import GroundingResult
 from medground.serving.access.scope import Principal
 from medground.serving.database import idempotency, insert_new, instances, writing
 from medground.serving.grounding import JSON
+from medground.serving.http.pacs import pull_study
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayGround, ServiceOf, address_of
 from medground.serving.http.uploads import read_form, receive, refuse_if_nothing
@@ -30,9 +31,13 @@ from medground.serving.jobs import ENDED, Job, JobRequest, State
 from medground.serving.service import Service
 
 router = APIRouter(tags=["ground"])
-_WAIT = re.compile(r"wait\s*=\s*(\d{1,4})")
-_KEY = re.compile(r"[\x21-\x7e]{1,128}")
-_FIELDS = frozenset({"file", "query", "study", "min_score", "max_boxes", "top_k", "deliver_to"})
+_WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,4})\"?")
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_STUDY = re.compile(r"[0-9a-f]{24}")
+_KEY = re.compile(r"^[!-~]{1,128}$")
+_FIELDS = frozenset(
+    {"file", "query", "study", "source", "study_instance_uid", "min_score", "max_boxes", "top_k", "deliver_to"}
+)
 _BODY = {
     "requestBody": {
         "required": True,
@@ -48,6 +53,11 @@ _BODY = {
                             "description": "DICOM files of one study, or a ZIP of them; or name a `study` that is here",
                         },
                         "study": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
+                        "source": {
+                            "type": "string",
+                            "description": "archive with `pull` that `study_instance_uid` is fetched from first",
+                        },
+                        "study_instance_uid": {"type": "string", "pattern": "^[0-9.]{1,64}$"},
                         "query": {
                             "type": "array",
                             "minItems": 1,
@@ -79,9 +89,9 @@ class Preference:
     @classmethod
     def of(cls, header: str | None, most_s: float) -> Preference:
         """Read the header; what it says that is not known is left aside, as the RFC asks."""
-        text = (header or "").lower()
-        wait = _WAIT.search(text)
-        return cls("respond-async" in text, min(float(wait[1]), most_s) if wait else most_s)
+        asked = [one.split(";")[0].strip() for one in (header or "").lower().split(",")]
+        waits = [float(wait[1]) for one in asked if (wait := _WAIT.fullmatch(one))]
+        return cls("respond-async" in asked, min([*waits[:1], most_s]))
 
 
 @router.post(
@@ -90,7 +100,7 @@ class Preference:
     responses={
         200: {"description": "the answer", "model": GroundingResult},
         202: {"description": "not answered yet: ask the job in `Location`", "model": JobView},
-        **problems(400, 404, 409, 413, 415, 422),
+        **problems(400, 404, 409, 413, 415, 422, 502),
     },
     response_class=JSONResponse,
 )
@@ -98,21 +108,19 @@ async def ground(
     request: Request,
     service: ServiceOf,
     who: MayGround,
-    prefer: Annotated[str | None, Header(max_length=200)] = None,
-    idempotency_key: Annotated[str | None, Header(max_length=128)] = None,
+    prefer: Annotated[str | None, Header(description="`respond-async`, or `wait=5` (seconds)")] = None,
+    idempotency_key: Annotated[str | None, Header(pattern=_KEY.pattern)] = None,
 ) -> Response:
     """Ask questions of a study.
 
     The images are sent along, or are here already (`study`). The same images, questions and model are answered once:
     asking again gives the same result. `Prefer: respond-async` does not wait for it.
     """
-    if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-        raise ProblemError(422, "invalid-request", "Idempotency-Key has 1 to 128 visible ASCII characters")
     form = await read_form(request, service)
     try:
         asked = _request_of(form, service)
-        if form.getlist("study"):
-            ids, refused = await anyio.to_thread.run_sync(_images_of, form, service, who), 0
+        if "study" in form or "source" in form:
+            ids, refused = await anyio.to_thread.run_sync(_images_of, request, form, service, who), 0
         else:
             received = await receive(form, service, Sender(who.tenant, Origin.HTTP))
             refuse_if_nothing(received)
@@ -138,10 +146,9 @@ def _request_of(form: FormData, service: Service) -> JobRequest:
     unknown = sorted(set(form.keys()) - _FIELDS)
     if unknown:
         raise ProblemError(422, "invalid-request", f"the form has a field that is not known; known: {sorted(_FIELDS)}")
-    values: dict[str, Any] = {
-        "queries": [str(text) for text in form.getlist("query")],
-        "deliver_to": [str(name) for name in form.getlist("deliver_to")],
-    }
+    if any(not isinstance(value, str) for name, value in form.multi_items() if name != "file"):
+        raise ProblemError(422, "invalid-request", "only the field file takes files; the others take text")
+    values: dict[str, Any] = {"queries": form.getlist("query"), "deliver_to": form.getlist("deliver_to")}
     for name in ("min_score", "max_boxes", "top_k"):
         if name in form:
             values[name] = form[name]
@@ -159,10 +166,22 @@ def _request_of(form: FormData, service: Service) -> JobRequest:
     return asked
 
 
-def _images_of(form: FormData, service: Service, who: Principal) -> list[int]:
+def _images_of(request: Request, form: FormData, service: Service, who: Principal) -> list[int]:
+    """The images of a study that is here, or that an archive has."""
     named = [str(name) for name in form.getlist("study")]
-    if len(named) != 1 or "file" in form:
-        raise ProblemError(422, "invalid-request", "give either files or one study")
+    sources = [str(name) for name in form.getlist("source")]
+    if len(named) + len(sources) != 1 or "file" in form:
+        raise ProblemError(422, "invalid-request", "give files, or one study, or one source")
+    if sources:
+        uid = str(form.get("study_instance_uid", ""))
+        if not _UID.fullmatch(uid) or len(uid) > 64:
+            raise ProblemError(422, "invalid-request", "study_instance_uid has digits and dots, at most 64")
+        stored = pull_study(request, service, who, sources[0], uid)
+        named = list(stored.studies[:1])
+    elif not _STUDY.fullmatch(named[0]):
+        raise ProblemError(
+            422, "invalid-request", "a study is named by 24 hexadecimal digits, as GET /v1/studies gives it"
+        )
     with service.engine.connect() as connection:
         found = connection.scalars(
             select(instances.c.id).where(instances.c.tenant == who.tenant, instances.c.study_key == named[0])

@@ -67,6 +67,7 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.NotAnImageError, 422, "not-an-image"),
     (errors.InputNotFoundError, 404, "not-found"),
     (errors.InputError, 422, "unreadable-input"),
+    (errors.PeerError, 502, "archive"),
     (errors.AuditError, 503, "unavailable"),
     (errors.BundleError, 503, "model-unavailable"),
 )
@@ -128,7 +129,8 @@ def add_problems(app: FastAPI) -> None:
 def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The OpenAPI responses of a route that may answer with problems of these statuses, besides those of access."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _MEANING[status], "content": content} for status in (401, 403, 429, *statuses, 500, 503)}
+    of_all = (401, 403, 429, 500, 503)
+    return {status: {"description": _MEANING[status], "content": content} for status in sorted({*of_all, *statuses})}
 
 
 _MEANING = {
@@ -142,5 +144,6 @@ _MEANING = {
     422: "readable, and cannot be acted on",
     429: "too much was asked within a minute",
     500: "a fault of the service",
+    502: "the archive does not answer, or not as it should",
     503: "something the service needs does not answer",
 }

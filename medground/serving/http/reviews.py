@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -11,14 +12,15 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from medground.audit.event import Action, ObjectKind
-from medground.schema.result import Finding, GroundingResult
+from medground.schema.result import BoxPx, Finding, GroundingResult
 from medground.serving.access.scope import Principal
-from medground.serving.grounding import JSON
+from medground.serving.grounding import JSON, files_of
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayRead, MayReview, ServiceOf, address_of
 from medground.serving.reviews import (
     FindingStatus,
     ReviewAction,
+    ReviewedFinding,
     ReviewEntry,
     ReviewRow,
     standing,
@@ -76,11 +78,12 @@ def review(service: ServiceOf, who: MayRead, job: JobId) -> ReviewState:
     return _state(service, who, job)
 
 
-@router.post("", responses=problems(404, 409, 422), status_code=201)
+@router.post("", responses=problems(400, 404, 409, 413, 422), status_code=201)
 def add(request: Request, service: ServiceOf, who: MayReview, new: NewReview) -> ReviewState:
     """Add an entry; refused if somebody else has added one since."""
     result = read_result(service, who, new.job)
-    entry = _checked(service, result, new.entry)
+    before = standing(result, service.reviews.of_result(new.job, who.tenant))
+    entry = _checked(service, new, result, before)
     record = partial(
         service.record,
         who,
@@ -112,18 +115,49 @@ def read_result(service: Service, who: Principal, job: str) -> GroundingResult:
     return GroundingResult.model_validate_json(service.store.read(digest))
 
 
-def _checked(service: Service, result: GroundingResult, entry: ReviewEntry) -> ReviewEntry:
+_ABOUT_ONE = frozenset({ReviewAction.ACCEPT, ReviewAction.EDIT, ReviewAction.REJECT})
+
+
+def _checked(
+    service: Service, new: NewReview, result: GroundingResult, before: Sequence[ReviewedFinding]
+) -> ReviewEntry:
     """The entry, about something that is there; an added finding gets its id here."""
+    entry = new.entry
     if entry.action is ReviewAction.SIGN:
         raise ProblemError(422, "invalid-request", "a result is signed by POST /v1/studies/{study}/sign")
     if entry.concept is not None and entry.concept not in {c.key for c in service.model.vocabulary.concepts}:
-        raise ProblemError(422, "invalid-request", "entry.concept is no finding of GET /v1/model")
+        raise ProblemError(422, "invalid-request", "entry.concept is no finding that is known here")
+    about = {one.finding_id: one for one in before}.get(entry.finding_id or "")
+    if entry.action in _ABOUT_ONE and about is None:
+        raise ProblemError(422, "invalid-request", "entry.finding_id is no finding of this result or its review")
+    if entry.action is ReviewAction.EDIT and entry.box_xyxy_px is not None and about is not None:
+        _check_box(service, new.job, entry.box_xyxy_px, *_image_of(about))
     images = {one.sop_instance_uid for s in result.studies for a in s.answers for one in a.examined}
     if entry.action is ReviewAction.ADD:
         if entry.sop_instance_uid not in images:
             raise ProblemError(422, "invalid-request", "entry.sop_instance_uid is no image of this result")
+        if entry.box_xyxy_px is not None:
+            _check_box(service, new.job, entry.box_xyxy_px, entry.sop_instance_uid or "", entry.frame)
         return entry.model_copy(update={"finding_id": f"added-{secrets.token_hex(8)}"})
     return entry
+
+
+def _image_of(about: ReviewedFinding) -> tuple[str, int]:
+    """UID and frame of the image that a finding lies on."""
+    if about.finding is not None:
+        return about.finding.sop_instance_uid or "", about.finding.frame
+    return (about.entry.sop_instance_uid or "", about.entry.frame) if about.entry else ("", 1)
+
+
+def _check_box(service: Service, job: str, box: BoxPx, sop_uid: str, frame: int) -> None:
+    """Refuse a box that leaves its image now, while its author is there, and not when somebody signs."""
+    (image,) = (one for one in files_of(service.engine, service.store, job) if one.source == sop_uid)
+    header = service.untrusted.open(image.path).header
+    if frame > header.frames:
+        raise ProblemError(422, "invalid-request", f"entry.frame: the image has {header.frames} frame(s)")
+    if box[2] > header.columns or box[3] > header.rows:
+        size = f"{header.columns} x {header.rows}"
+        raise ProblemError(422, "invalid-request", f"entry.box_xyxy_px leaves its image, which has {size} pixels")
 
 
 def _state(service: Service, who: Principal, job: str) -> ReviewState:

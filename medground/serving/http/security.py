@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from medground.audit.event import Action, Outcome
@@ -66,7 +66,7 @@ def needs(scope: Scope) -> Callable[..., Principal]:
 
 def may(scope: Scope) -> object:
     """Mark a parameter of a route as the caller, who has this scope."""
-    return Depends(needs(scope))
+    return Security(needs(scope), scopes=[scope.value])  # the scopes stand in the OpenAPI document
 
 
 ServiceOf = Annotated[Service, Depends(service_of)]

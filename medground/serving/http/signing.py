@@ -16,7 +16,7 @@ from medground.serving.http.reviews import read_result
 from medground.serving.http.security import MayRead, MaySign, ServiceOf, address_of
 from medground.serving.http.studies import StudyKey
 from medground.serving.report import ReportedResult, report_html
-from medground.serving.reviews import ReviewAction, ReviewEntry, standing
+from medground.serving.reviews import ReviewAction, ReviewEntry, check_seen, standing
 from medground.serving.signing import Signature, check_reviewed, open_study, signed_report
 from medground.serving.times import time_of
 
@@ -44,7 +44,7 @@ class SignedView(BaseModel):
     destinations: tuple[str, ...]
 
 
-@router.post("/{study}/sign", responses=problems(404, 409, 422), status_code=201)
+@router.post("/{study}/sign", responses=problems(400, 404, 409, 413, 422), status_code=201)
 def sign(request: Request, service: ServiceOf, who: MaySign, study: StudyKey, new: NewSignature) -> SignedView:
     """Sign a reviewed result: a verified report is made and goes where the result went.
 
@@ -57,11 +57,14 @@ def sign(request: Request, service: ServiceOf, who: MaySign, study: StudyKey, ne
     if not counts.get("sr"):
         raise ProblemError(409, "no-report", "of this result no report could be written, so none can be signed")
     result = read_result(service, who, new.job)
-    reviewed = standing(result, service.reviews.of_result(new.job, who.tenant))
+    rows = service.reviews.of_result(new.job, who.tenant)
+    check_seen(rows, new.seen_revision)
+    reviewed = standing(result, rows)
     if not new.allow_unreviewed:
         check_reviewed(reviewed)
     images = open_study(files_of(service.engine, service.store, new.job), service.untrusted)
-    before = service.store.read(service.results.digest(new.job, who.tenant, "sr"))
+    follows = (SIGNED, counts[SIGNED]) if SIGNED in counts else ("sr", 1)
+    before = service.store.read(service.results.digest(new.job, who.tenant, *follows))
     signature = Signature(new.person_name, service.config.organization, datetime.now(UTC))
     answered, document, uid = signed_report(result, reviewed, images, before, service.model.vocabulary, signature)
     number = counts.get(SIGNED, 0) + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import Annotated
 
 import anyio.to_thread
@@ -26,6 +27,7 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 StudyKey = Annotated[
     str, Path(pattern="^[0-9a-f]{24}$", description="key of a study, as the work list gives it: no UID in any URL")
 ]
+_PLACE = re.compile(r"(\d{1,18})\.([0-9a-f]{24})")
 _UPLOAD = {
     "requestBody": {
         "required": True,
@@ -65,7 +67,10 @@ def studies(
     who: MayRead,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
-    search: Annotated[str, Query(max_length=64, description="part of name, patient id or accession number")] = "",
+    search: Annotated[
+        str,
+        Query(max_length=64, pattern=r"^[^\x00-\x1f]*$", description="part of name, patient id or accession number"),
+    ] = "",
 ) -> StudyPage:
     """The work list, newest first."""
     listed = service.worklist.page(who.tenant, at_most=limit + 1, after=_place(after), words=search)
@@ -201,10 +206,9 @@ def _place(after: str | None) -> tuple[int, str] | None:
     if after is None:
         return None
     try:
-        received, key = base64.urlsafe_b64decode(after.encode("ascii", "replace")).decode("ascii").split(".")
-        place = int(received), key
+        place = _PLACE.fullmatch(base64.urlsafe_b64decode(after.encode("ascii", "replace")).decode("ascii"))
     except (ValueError, binascii.Error):
-        raise ProblemError(422, "invalid-request", "after is no `next` of a page; leave it out for the first") from None
-    if not 0 <= place[0] < 2**62:
+        place = None
+    if place is None:
         raise ProblemError(422, "invalid-request", "after is no `next` of a page; leave it out for the first")
-    return place
+    return int(place[1]), place[2]

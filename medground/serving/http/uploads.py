@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 import anyio.to_thread
@@ -19,6 +16,7 @@ from medground.dicom.found import Found, members_of
 from medground.schema.errors import InputError, NotAnImageError, UnreadableFileError
 from medground.serving.http.problems import ProblemError
 from medground.serving.intake import HEADER_LIMITS, Accepted, Sender
+from medground.serving.objects import Incoming, ObjectStore
 from medground.serving.service import Service
 
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
@@ -57,6 +55,8 @@ async def read_form(request: Request, service: Service) -> FormData:
     limit = service.config.http.max_parts
     try:
         return await request.form(max_files=limit, max_fields=limit, max_part_size=MAX_FIELD_BYTES)
+    except ProblemError:
+        raise
     except (HTTPException, MultiPartException) as cause:
         said = str(getattr(cause, "detail", None) or getattr(cause, "message", ""))
         if "Too many" in said:
@@ -83,7 +83,7 @@ def _receive(files: Sequence[IO[bytes]], service: Service, sender: Sender) -> Re
     refused: dict[str, int] = {}
     first: InputError | None = None
     for file in files:
-        for content in _contents(file):
+        for content in _contents(file, service.store):
             if isinstance(content, InputError):
                 outcome: Accepted | InputError = content
             else:
@@ -104,28 +104,34 @@ def _accept(content: IO[bytes] | bytes, service: Service, sender: Sender) -> Acc
         if isinstance(content, bytes):
             incoming.write(content)
         else:
-            while data := content.read(2**20):
-                incoming.write(data)
+            _copy(content, incoming)
         try:
             return service.intake.accept(incoming, sender)
         except InputError as error:
             return error
 
 
-def _contents(file: IO[bytes]) -> Iterator[IO[bytes] | bytes | InputError]:
-    """A DICOM file as it is, the members of a ZIP one by one; names in a ZIP are never used."""
+def _copy(file: IO[bytes], incoming: Incoming) -> None:
+    while data := file.read(2**20):
+        incoming.write(data)
+
+
+def _contents(file: IO[bytes], store: ObjectStore) -> Iterator[IO[bytes] | bytes | InputError]:
+    """A DICOM file as it is, the members of a ZIP one by one; names in a ZIP are never used.
+
+    A ZIP is unpacked from the store's own folder: what a killed process leaves of it there is swept.
+    """
     file.seek(0)
     head = file.read(4)
     file.seek(0)
     if head not in _ZIPS:
         yield file
         return
-    with tempfile.TemporaryDirectory(prefix="medground-") as folder:
-        path = Path(folder) / "upload.zip"
-        with path.open("wb") as copy:
-            shutil.copyfileobj(file, copy, 2**20)
+    with store.incoming() as incoming:
+        _copy(file, incoming)
+        incoming.finish()
         try:
-            members = members_of(Found("upload.zip", path), HEADER_LIMITS)
+            members = members_of(Found("upload.zip", incoming.path), HEADER_LIMITS)
         except InputError as error:
             yield error
             return

@@ -1,0 +1,1 @@
+"""The service as an application: one config file in, one running process out."""
