@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
+import pydicom
 from pydicom import Dataset
 from sqlalchemy import Engine, select
 
 from medground.dicom.found import Found
 from medground.dicom.series import Opener
+from medground.dicom.sr.review import name_predecessor
 from medground.dicom.untrusted import UntrustedReader
 from medground.inference.gather import gather
 from medground.inference.ground import Grounded, ground
@@ -22,7 +24,8 @@ from medground.serving.database import instances, job_instances
 from medground.serving.jobs import Job
 from medground.serving.objects import ObjectStore, Stored
 
-DICOM_FORMATS = ("sr", "gsps")
+SR = "sr"
+DICOM_FORMATS = (SR, "gsps")
 JSON, OVERLAY = "json", "overlay"
 
 
@@ -91,8 +94,15 @@ def answer(
     return ground(gathered, job.request.to_request(), reader, progress=noted)
 
 
-def result_files(grounded: Grounded, store: ObjectStore) -> Iterator[ResultFile]:
-    """Write a result into the store: JSON, structured reports, presentation states, and pictures."""
+def result_files(grounded: Grounded, store: ObjectStore, earlier: bytes | None = None) -> Iterator[ResultFile]:
+    """Write a result into the store: JSON, structured reports, presentation states, and pictures.
+
+    Args:
+        grounded: the result.
+        store: where files lie.
+        earlier: the report on fewer images of the study, as a DICOM file, which the new one then names.
+    """
+    before = pydicom.dcmread(io.BytesIO(earlier)) if earlier else None  # our own file, by its digest
     warnings, objects = [], []
     for study, answered in zip(grounded.studies, grounded.result.studies, strict=True):
         reports = study_reports(study, answered, grounded.result, DICOM_FORMATS)
@@ -100,6 +110,8 @@ def result_files(grounded: Grounded, store: ObjectStore) -> Iterator[ResultFile]
         objects += [(format_, one) for format_, made in reports.objects.items() for one in made]
     for kind in DICOM_FORMATS:
         for number, one in enumerate((made for format_, made in objects if format_ == kind), start=1):
+            if before is not None and kind == SR:
+                name_predecessor(one, before)
             yield ResultFile(kind, number, str(one.SOPInstanceUID), store.add(part10(one)))
     for number, picture in enumerate(draw_answers(grounded), start=1):
         buffer = io.BytesIO()

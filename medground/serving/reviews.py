@@ -68,7 +68,7 @@ class ReviewEntry(StrictConfig):
         box_xyxy_px: the box of an added finding, or the corrected one.
         concept: vocabulary key of an added finding, or the corrected one.
         sop_instance_uid, frame: the image of an added finding.
-        statements: texts of the description instead of the model's; None leaves those.
+        statements: texts of the description in place of the model's; None says its name and who changed or added it.
         undoes: revision that an undo takes back.
     """
 

@@ -25,17 +25,21 @@ from medground.dicom.untrusted import UntrustedReader
 from medground.inference.describe import Place, describe
 from medground.inference.gather import gather
 from medground.inference.location import side_of, size_of, tells_side, zone_of
+from medground.inference.rules import load_rules, recommend
 from medground.inference.views import Study, View
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
 from medground.schema.errors import UsageError
 from medground.schema.result import (
     Answer,
+    BoxPx,
     Description,
     Finding,
     FindingConcept,
     GroundingResult,
     Origin,
+    Report,
+    SizeMm,
     Statement,
     StatementKind,
     StudyResult,
@@ -46,7 +50,7 @@ from medground.serving.grounding import part10
 from medground.serving.reviews import FindingStatus, ReviewedFinding, ReviewEntry
 
 NOT_REVIEWED = "Nobody has reviewed this finding."
-ADDED = "Added by the reviewer."
+ADDED, CORRECTED = "Added by the reviewer.", "Corrected by the reviewer."
 
 
 class UnreviewedError(UsageError):
@@ -86,17 +90,14 @@ def reviewed_study(
         answers.append(
             answer.model_copy(update={"findings": tuple(kept), "verdict": _verdict(answer, kept, looked_at)})
         )
-    count = sum(len(answer.findings) for answer in answers)
-    report = answered.report.model_copy(
-        update={
-            "number_of_findings": count,
-            "nothing_above_threshold": count == 0,
-            "recommendations": tuple(
-                one
-                for one in answered.report.recommendations
-                if any(finding.id == one.finding_id for answer in answers for finding in answer.findings)
-            ),
-        }
+    findings = [finding for answer in answers for finding in answer.findings]
+    said = {one.finding_id: one for one in answered.report.recommendations}
+    changed = {one.finding_id for one in reviewed if one.finding is None or one.status is FindingStatus.EDITED}
+    said |= {one.id: recommend(one, load_rules()) for one in findings if one.id in changed}
+    report = Report(
+        number_of_findings=len(findings),
+        nothing_above_threshold=not findings,
+        recommendations=tuple(said[finding.id] for finding in findings if finding.id in said),
     )
     return answered.model_copy(update={"answers": tuple(answers), "report": report})
 
@@ -128,12 +129,10 @@ def _left(finding: Finding, reviewed: ReviewedFinding, views: Views, vocabulary:
     concept = vocabulary[entry.concept or finding.concept.key]
     view = _view(views, finding.sop_instance_uid or "", finding.frame)
     box = entry.box_xyxy_px or finding.box_xyxy_px
-    changed = _placed(concept, view, box, finding.score, entry)
-    if entry.box_xyxy_px is None:
-        changed |= {"extent": finding.extent, "size_mm": finding.size_mm}
-    else:
-        changed["extent"] = None
-    return finding.model_copy(update={**changed, "also": ()})
+    is_moved = entry.box_xyxy_px is not None
+    size_mm = size_of(view, box) if is_moved else finding.size_mm
+    placed = _placed(concept, view, box, size_mm, _described_by(entry, concept, CORRECTED), finding.score)
+    return finding.model_copy(update={**placed, "extent": None if is_moved else finding.extent, "also": ()})
 
 
 def _added(reviewed: ReviewedFinding, views: Views, vocabulary: Vocabulary) -> Finding:
@@ -143,6 +142,7 @@ def _added(reviewed: ReviewedFinding, views: Views, vocabulary: Vocabulary) -> F
         raise UsageError("an added finding has a box, a concept and an image")
     concept = vocabulary[entry.concept]
     view = _view(views, entry.sop_instance_uid, entry.frame)
+    box = entry.box_xyxy_px
     return Finding(
         id=reviewed.finding_id,
         source=view.source,
@@ -150,12 +150,18 @@ def _added(reviewed: ReviewedFinding, views: Views, vocabulary: Vocabulary) -> F
         sop_instance_uid=view.sop_instance_uid,
         frame=view.frame,
         score=1.0,
-        **_placed(concept, view, entry.box_xyxy_px, 1.0, entry),
+        **_placed(concept, view, box, size_of(view, box), _described_by(entry, concept, ADDED), 1.0),
     )
 
 
+def _described_by(entry: ReviewEntry, concept: Concept, otherwise: str) -> list[Statement]:
+    """The reviewer's words, or where he gave none, the finding's name and what he did."""
+    words = entry.statements if entry.statements is not None else (f"{concept.name.capitalize()}.", otherwise)
+    return [Statement(kind=StatementKind.FINDING, text=text, origin=Origin.REVIEWER) for text in words if text.strip()]
+
+
 def _placed(
-    concept: Concept, view: View, box: tuple[float, float, float, float], score: float, entry: ReviewEntry
+    concept: Concept, view: View, box: BoxPx, size_mm: SizeMm | None, own: Sequence[Statement], score: float
 ) -> dict[str, Any]:
     """What follows from a finding's name and box, measured anew."""
     header = view.header
@@ -170,15 +176,13 @@ def _placed(
         side=side_of(header, domain, box),
         header_tells_side=tells_side(header, domain),
         zone=zone_of(header, domain, box),
-        size_mm=size_of(view, box),
+        size_mm=size_mm,
     )
     measured = [one for one in describe(concept, place, score).statements if one.origin is not Origin.MODEL]
-    words = entry.statements if entry.statements is not None else (f"{concept.name.capitalize()}.", ADDED)
-    own = [Statement(kind=StatementKind.FINDING, text=text, origin=Origin.REVIEWER) for text in words if text.strip()]
     return {
         "box_xyxy_px": box,
         "concept": FindingConcept(key=concept.key, name=concept.name, code=concept.code),
-        "size_mm": place.size_mm,
+        "size_mm": size_mm,
         "laterality": place.side,
         "zone": place.zone,
         "description": _described((*own, *measured)),

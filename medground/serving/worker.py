@@ -17,11 +17,11 @@ from medground.dicom.untrusted import UntrustedReader
 from medground.schema.errors import InputError, MedgroundError, UsageError
 from medground.serving.database import is_gone
 from medground.serving.deliveries import Deliveries, DeliveryState
-from medground.serving.grounding import CancelledError, answer, files_of, result_files
+from medground.serving.grounding import SR, CancelledError, answer, files_of, result_files
 from medground.serving.jobs import ENDED, Job, Jobs, Problem
 from medground.serving.model import SharedReader
 from medground.serving.objects import ObjectStore
-from medground.serving.results import Results
+from medground.serving.results import ResultNotFoundError, ResultRow, Results
 
 RETRY_PAUSE_S, MOST_TRIES = 1.0, 60
 
@@ -118,13 +118,22 @@ class Worker:
             progress=lambda done, total: self.jobs.progress(job, done, total),
         )
         earlier = self.results.earlier(job)
-        files = list(result_files(grounded, self.store))
+        files = list(result_files(grounded, self.store, self._report_of(earlier)))
         asked = {"questions": len(job.request.queries), "images": len(found)}
         done = _event(job, Action.GROUNDED, Outcome.SUCCESS, **asked)
         replaces = earlier.job_id if earlier else ""
         if self.results.write(job, files, self.reader.info, replaces, partial(self.audit.append, done)):
             spent = round(sum(grounded.result.timing_ms.values()))
             self.log.info("job_done", job=job.job_id, images=len(found), milliseconds=spent)
+
+    def _report_of(self, earlier: ResultRow | None) -> bytes | None:
+        """The structured report of an earlier result, if it has one."""
+        if earlier is None:
+            return None
+        try:
+            return self.store.read(self.results.digest(earlier.job_id, earlier.tenant, SR))
+        except ResultNotFoundError:
+            return None
 
     def _fail(self, job: Job, error: Exception, outcome: Outcome) -> None:
         failed = _event(job, Action.GROUNDED, outcome, problem=type(error).__name__)

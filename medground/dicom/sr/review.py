@@ -81,6 +81,28 @@ def verify(document: Dataset, review: Review) -> None:
         UsageError: the predecessor is about another study.
     """
     before = review.predecessor
+    name_predecessor(document, before)
+    verifying = Dataset()
+    verifying.VerifyingOrganization, verifying.VerifyingObserverName = review.organization, review.person_name
+    verifying.VerificationDateTime = review.moment
+    verifying.VerifyingObserverIdentificationCodeSequence = []
+    document.VerifyingObserverSequence = [verifying]
+    document.VerificationFlag, document.PreliminaryFlag = "VERIFIED", "FINAL"
+    document.InstanceNumber = (whole(before, "InstanceNumber") or 1) + 1
+    document.ContentDate = document.InstanceCreationDate = review.moment[:8]
+    document.ContentTime = document.InstanceCreationTime = review.moment[8:21]
+
+
+def name_predecessor(document: Dataset, before: Dataset) -> None:
+    """Name the report that a document follows (Predecessor Documents Sequence, PS3.3 C.17.2).
+
+    Args:
+        document: a report.
+        before: the one that it goes beyond.
+
+    Raises:
+        UsageError: the two are about different studies.
+    """
     if text(before, "StudyInstanceUID") != document.StudyInstanceUID:
         raise UsageError(
             f"the report that was reviewed is about study {text(before, 'StudyInstanceUID')}, "
@@ -92,12 +114,3 @@ def verify(document: Dataset, review: Review) -> None:
     series.SeriesInstanceUID, series.ReferencedSOPSequence = text(before, "SeriesInstanceUID"), [instance]
     study.StudyInstanceUID, study.ReferencedSeriesSequence = document.StudyInstanceUID, [series]
     document.PredecessorDocumentsSequence = [study]
-    verifying = Dataset()
-    verifying.VerifyingOrganization, verifying.VerifyingObserverName = review.organization, review.person_name
-    verifying.VerificationDateTime = review.moment
-    verifying.VerifyingObserverIdentificationCodeSequence = []
-    document.VerifyingObserverSequence = [verifying]
-    document.VerificationFlag, document.PreliminaryFlag = "VERIFIED", "FINAL"
-    document.InstanceNumber = (whole(before, "InstanceNumber") or 1) + 1
-    document.ContentDate = document.InstanceCreationDate = review.moment[:8]
-    document.ContentTime = document.InstanceCreationTime = review.moment[8:21]
