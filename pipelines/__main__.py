@@ -32,6 +32,7 @@ JOBS = {
     "pair-check": "verify generated question-region pairs, and catch corrupted ones",
     "leak-check-precision": "precision and recall of the leak check on real films",
     "augment-sheet": "draw a contact sheet of augmented samples with their questions",
+    "conformance": "write the DICOM conformance statement",
     "export-schema": "write the JSON Schema of results.json",
 }
 

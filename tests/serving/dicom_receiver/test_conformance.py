@@ -22,6 +22,7 @@ from pynetdicom.presentation import AllStoragePresentationContexts
 from medground.serving.dicom_receiver.conformance import conformance_statement
 from medground.serving.dicom_receiver.instances import STATUS_OF
 from medground.serving.dicom_receiver.peers import REJECTIONS
+from pipelines.conformance import TARGET
 from tests.serving.dicom_receiver.raw_peer import RawPeer, request_bytes
 from tests.serving.dicom_receiver.running import CALLER, LOOPBACK, MEDGROUND, running
 
@@ -136,3 +137,7 @@ def test_rejections_and_statuses_are_stated() -> None:
 def test_the_chapters_are_those_of_the_standard(number: int) -> None:
     chapters = [line for line in conformance_statement().splitlines() if line.startswith(f"## {number} ")]
     assert len(chapters) == 1
+
+
+def test_the_committed_statement_is_the_one_of_the_code() -> None:
+    assert TARGET.read_text(encoding="utf-8") == conformance_statement()
