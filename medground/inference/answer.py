@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 
-from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.inference.choose import at_least, choose
 from medground.inference.describe import describe
 from medground.inference.duplicates import Survivor, merge
 from medground.inference.examine import Examination, Look
 from medground.inference.ids import answer_id, finding_id
 from medground.inference.lengths import size_words
+from medground.inference.looks import LOOKS
 from medground.inference.reader import Reader
 from medground.inference.sighting import Part, Seen, Sighting, is_settled, parts_of, presence_of, see, size_fits
 from medground.inference.targets import targets, untrained
@@ -326,7 +326,7 @@ def _likened(sightings: Sequence[Sighting], attributes: Sequence[str], reader: R
         Portrait(one.candidate.region, one.concept, one.place.domain, partial(crops.of, row))
         for row, one in enumerate(sightings)
     ]
-    groups = [LookGroup(words, asked=any(w in words for w in attributes)) for words in APPEARANCE_WORDS.values()]
+    groups = [LookGroup(words, asked=any(w in words for w in attributes)) for words in LOOKS.values()]
     return [
         replace(sighting, candidate=replace(sighting.candidate, likeness=fits))
         for sighting, fits in zip(sightings, reader.liken(portraits, groups), strict=True)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.dicom.geometry import toward_left
 from medground.inference.location import height_of
+from medground.inference.looks import LOOKS
 from medground.inference.sighting import Sighting
 from medground.inference.understand import order_words
 from medground.inference.views import View
@@ -28,7 +28,7 @@ SAME_PLACE = 0.02  # of the side of the image: 8 mm on a film of 400 mm, the rad
 UNTOLD = 0.33  # how probable it is that a region looks as asked where nothing tells: one look of a group of three
 LEAST_LIKELY = 0.01  # a word that does not fit at all; below that two regions would not compare
 
-_GROUPS = {word: group for group, words in APPEARANCE_WORDS.items() for word in words}
+_GROUPS = {word: group for group, words in LOOKS.items() for word in words}
 _CHEST = frozenset({Domain.CHEST_RADIOGRAPH, Domain.CHEST_CT})
 _LATERAL_VIEWS = frozenset({"LL", "RL", "LAT", "LATERAL"})  # View Position (0018,5101)
 _BY_MIDLINE = frozenset({Relation.MOST_MEDIAL, Relation.MOST_LATERAL})

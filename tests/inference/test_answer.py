@@ -169,10 +169,24 @@ def test_a_look_chooses_by_the_decoded_words(film_path: Path) -> None:
     assert "nothing was learnt of its shape" in untold.warnings[0]
 
 
+def test_looks_of_nodules_on_slices_are_weighed_too(film_path: Path) -> None:
+    words = {BIG: ("spiculated", "solid"), MIDDLE: ("smooth", "solid"), SMALL: ("smooth", "calcified")}
+    given = tell(film_path, "the spiculated nodule", *NODULES, words=words)
+    assert (given.verdict, shown(given), given.understood.attributes) == (Verdict.FOUND, [BIG], ("spiculated",))
+    assert shown(tell(film_path, "毛刺状结节", *NODULES, words=words)) == [BIG]
+    assert shown(tell(film_path, "a smooth, solid nodule", *NODULES, words=words)) == [MIDDLE]
+    assert shown(tell(film_path, "calcified nodule", *NODULES, words=words)) == [SMALL]
+    untold = tell(film_path, "spiculated nodule", *NODULES[:1])
+    assert untold.verdict == Verdict.FOUND
+    assert "nothing was learnt of its surface" in untold.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("query", "unchecked"),
     [
-        ("find malignant spiculated nodules", ("malignant", "spiculated")),
+        ("find malignant lobulated nodules", ("malignant", "lobulated")),
+        ("part-solid nodules", ("part solid",)),
+        ("亚实性结节", ("亚实性",)),
         ("恶性结节", ("恶性",)),
         ("a small nodule", ("small",)),
         ("an obvious nodule", ()),

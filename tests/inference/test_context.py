@@ -10,10 +10,10 @@ import pytest
 from medground.data.pairs.special import Order, ask_count, ask_order, ask_other
 from medground.data.pairs.wording import APPEARANCE_ZH, Wanted
 from medground.data.pairs.wording import question as written
-from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.data.questions import Language
 from medground.data.vocabulary import load_vocabulary
 from medground.inference.lexicon import HAN, load_lexicon
+from medground.inference.looks import LOOKS
 from medground.inference.understand import Question, order_words, understand
 from medground.schema.anatomy import Side, Zone
 from medground.schema.result import Relation
@@ -226,7 +226,7 @@ def test_an_order_of_nothing_known_is_told() -> None:
 
 def test_words_for_looks_are_those_that_are_decoded() -> None:
     lexicon = load_lexicon()
-    closed = {word for words in APPEARANCE_WORDS.values() for word in words}
+    closed = {word for words in LOOKS.values() for word in words}
     assert set(lexicon.attribute) == closed
     assert set(lexicon.attribute_concepts.values()) <= closed
     for word, ways in lexicon.attribute.items():
