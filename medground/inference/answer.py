@@ -270,7 +270,12 @@ def _judged_part(
         presence = min(presence, max(real, floor))
     own = tuple(one for one in lesions if part.holds(one.sighting, [key for key, _ in one.also]))
     judged = _Judged(own, presence, undecided=False, warnings=())
-    return _chosen(judged, understood, reader, floor) if own else judged
+    if not own:
+        return judged
+    least = min(one.sighting.score for one in own)
+    others = [s for seen in used for s in seen.sightings if part.names(s.concept) and not part.holds(s)]
+    elsewhere = len(merge([s for s in others if s.score >= least], reader.vocabulary))
+    return _chosen(judged, understood, reader, floor, elsewhere)
 
 
 def _together(
@@ -301,12 +306,20 @@ def _together(
     )
 
 
-def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: float) -> _Judged:
-    """What of several is asked for: the largest, the second, the round one; all, where the question names nothing."""
+def _chosen(judged: _Judged, understood: Understood, reader: Reader, floor: float, elsewhere: int = 0) -> _Judged:
+    """What of several is asked for: the largest, the second, the round one; all, where the question names nothing.
+
+    Args:
+        judged: what the other words of the question fit.
+        understood: the question.
+        reader: the model.
+        floor: score below which it reported no box, 0..1.
+        elsewhere: how many of the same finding were seen in other places, which an order may compare with.
+    """
     sightings = [lesion.sighting for lesion in judged.shown]
     if understood.attributes:
         sightings = _likened(sightings, understood.attributes, reader)
-    choice = choose(sightings, understood)
+    choice = choose(sightings, understood, elsewhere=elsewhere)
     fitting = [sightings[index].score for index in choice.fitting]
     others = [sighting.score for index, sighting in enumerate(sightings) if index not in choice.fitting]
     return replace(

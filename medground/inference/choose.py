@@ -25,6 +25,8 @@ TIE_RATIO = 1.5  # odds of three to two: below that the better one is a guess
 SAME_AREA = 0.1  # of the larger: by that a box of 40 pixels grows which is drawn a pixel wider on each side
 SAME_PLACE = 0.02  # of the side of the image: 8 mm on a film of 400 mm, the radius of a nodule
 
+LIKELY = 0.5  # below that, something else is meant more probably than not
+
 UNTOLD = 0.33  # how probable it is that a region looks as asked where nothing tells: one look of a group of three
 LEAST_LIKELY = 0.01  # a word that does not fit at all; below that two regions would not compare
 
@@ -106,12 +108,14 @@ def at_least(scores: Sequence[float], number: int) -> float:
     return sum(chances(scores, number, number))
 
 
-def choose(sightings: Sequence[Sighting], understood: Understood) -> Choice:
+def choose(sightings: Sequence[Sighting], understood: Understood, *, elsewhere: int = 0) -> Choice:
     """Choose what a question means of the sightings that its other words fit.
 
     Args:
         sightings: at least one; with how well words for looks fit them, where the question names any.
         understood: relation, rank, count and attributes of the question. Without relation and attributes all are meant.
+        elsewhere: how many of the same finding were seen in other places: "the larger one on the left" may be larger
+            than one on the right.
 
     Returns:
         What to show, and whether that settles the question.
@@ -124,7 +128,7 @@ def choose(sightings: Sequence[Sighting], understood: Understood) -> Choice:
     )  # of what nothing tells, it may be either
     choice = Choice(fitting, fitting)
     if understood.relation is not None:
-        choice = _by_order(sightings, looks, understood, understood.relation)
+        choice = _by_order(sightings, looks, understood, understood.relation, elsewhere)
     otherwise, untold = _about_looks([sightings[index] for index in choice.shown], understood.attributes)
     return replace(
         choice,
@@ -135,13 +139,16 @@ def choose(sightings: Sequence[Sighting], understood: Understood) -> Choice:
 
 
 def _by_order(
-    sightings: Sequence[Sighting], looks: Sequence[float], understood: Understood, relation: Relation
+    sightings: Sequence[Sighting], looks: Sequence[float], understood: Understood, relation: Relation, elsewhere: int
 ) -> Choice:
     every = tuple(range(len(sightings)))
     words = order_words(relation, understood.rank, understood.count)
     which = f"which {'is' if understood.count is None else 'are'} the {words}"
     if understood.rank > len(every):
         return Choice(every, every, undecided=True, warnings=(f"there is no {words}: only {_seen(len(every))} seen",))
+    if understood.among is not None and understood.among > len(every) + elsewhere:
+        why = f"{which} cannot be told: the question is about {_NUMBERS.get(understood.among, understood.among)}"
+        return Choice(every, every, undecided=True, warnings=(f"{why}, and only {_seen(len(every))} seen",))
     few = understood.count is not None and understood.count > len(every)
     notes = [f"the {words} were asked for, and only {_seen(len(every))} seen"] if few else []
     if len(every) == 1:
@@ -155,7 +162,12 @@ def _by_order(
     scores = [sighting.score * look for sighting, look in zip(sightings, looks, strict=True)]
     shown, chance, rivals = _ranked(scores, scale, understood.rank, understood.count)
     reasons = _why(rivals, shown, scale, which) if rivals else []
-    return Choice(shown, every, bool(rivals), (*reasons, *notes), chance)
+    doubtful = not rivals and chance[shown[-1]] < LIKELY
+    if doubtful:
+        reasons = [
+            f"{which} is more of a guess than not: what is shown is so with a probability of {chance[shown[-1]]:.2f}"
+        ]
+    return Choice(shown, every, bool(rivals) or doubtful, (*reasons, *notes), chance)
 
 
 def _ranked(

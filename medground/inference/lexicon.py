@@ -128,6 +128,14 @@ class Lexicon(StrictConfig):
     stop: tuple[str, ...]
     traditional: dict[Literal["from", "to"], str]
 
+    def compares(self, text: str) -> bool:
+        """Whether the words of an order compare, and so are about two or more: "larger", "nearer to", "the upper"."""
+        nearer = {form.partition("{")[0].strip() for form in self.nearness["nearer"] + self.nearness["further"]}
+        words = {word for own in (*self.comparative.values(), *self.choice.values()) for word in own} | nearer
+        return any(
+            text == word or (text.startswith(word) and not text[len(word)].isascii()) for word in words if word
+        ) or (any(text.startswith(f"{word} ") for word in nearer if word))
+
 
 @dataclass(frozen=True, slots=True)
 class Item:

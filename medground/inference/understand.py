@@ -151,6 +151,7 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
                 *_unchecked(lengths.rest, items, asked, lexicon),
             ),
             size=size,
+            among=_among(items, lexicon) if relation else None,
         ),
         phrases=phrases,
         everything=everything,
@@ -280,6 +281,18 @@ def _is_unread(items: list[Item], at: int) -> bool:
     """Whether an order has an unknown rank, or is that of something unknown: "the highest uptake"."""
     of_unknown = items[at].value in _OF_HEIGHT and at + 1 < len(items) and items[at + 1].role in ("unknown", "beyond")
     return of_unknown or _ORDINAL.fullmatch(text_at(items, at - 1)) is not None
+
+
+def _among(items: list[Item], lexicon: Lexicon) -> int | None:
+    """How many an order is among, by the words: "the larger" of two, "the upper of the three", 三个中靠上的."""
+    told = [2 for item in items if item.role == "relation" and lexicon.compares(item.text)]
+    for at, item in enumerate(items):
+        if item.role != "number":
+            continue
+        before = at - 1 - (text_at(items, at - 1) in ("the", "these", "those"))
+        is_whole = text_at(items, before) == "of" or any(part.text in _AMONG for part in items[at + 1 : at + 3])
+        told += [int(item.value)] if is_whole else []
+    return max((number for number in told if number > 1), default=None)
 
 
 def _count(items: list[Item]) -> int | None:

@@ -173,7 +173,8 @@ class Understood(_Part):
     places ("the left nodule and the right effusion"); `side` and `zone` then are what all of them share.
     `beyond_image` are words for what no single image shows ("newer", "takes up FDG"). `unchecked` are words that narrow
     what is asked for and that the model cannot check ("malignant", "spiculated", "small"). `size` is set where the
-    question limits the size of the one finding it asks for ("larger than 8 mm").
+    question limits the size of the one finding it asks for ("larger than 8 mm"). `among` is how many there must be for
+    its order to mean anything: two for "the larger", three for "the upper of the three".
     """
 
     concepts: tuple[str, ...]
@@ -189,6 +190,7 @@ class Understood(_Part):
     beyond_image: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     size: SizeAsked | None = None
+    among: int | None = Field(default=None, ge=2)
 
 
 class Examined(_Part):

@@ -101,6 +101,32 @@ def test_an_order_counts_the_scores_in(film_path: Path) -> None:
     assert (settled.verdict, shown(settled)) == (Verdict.FOUND, [MIDDLE])
 
 
+@pytest.mark.parametrize(
+    ("query", "seen", "verdict"),
+    [
+        ("the larger of the two nodules", 1, Verdict.UNCERTAIN),
+        ("较大的结节", 1, Verdict.UNCERTAIN),
+        ("the upper nodule of the three", 2, Verdict.UNCERTAIN),
+        ("the upper nodule of the three", 3, Verdict.FOUND),
+        ("the largest nodule", 1, Verdict.FOUND),
+        ("the nodule nearest the heart", 1, Verdict.FOUND),
+    ],
+)
+def test_a_comparison_takes_as_many_as_it_is_about(query: str, seen: int, verdict: Verdict, film_path: Path) -> None:
+    apart = (("nodule", BIG), ("nodule", (60, 300, 100, 340)), ("nodule", SMALL))
+    given = tell(film_path, query, *apart[:seen])
+    assert given.verdict == verdict
+    told = [warning for warning in given.warnings if "cannot be told: the question is about" in warning]
+    assert len(told) == (verdict == Verdict.UNCERTAIN)
+
+
+def test_what_is_less_probable_than_not_is_not_singled_out(film_path: Path) -> None:
+    given = tell(film_path, "the second largest nodule", *NODULES[:2], scores={"nodule": 0.6})
+    assert given.verdict == Verdict.UNCERTAIN
+    sure = tell(film_path, "the second largest nodule", *NODULES[:2], scores={"nodule": 0.9})
+    assert (sure.verdict, shown(sure)) == (Verdict.FOUND, [MIDDLE])
+
+
 def test_a_tie_is_uncertain_and_shows_both(film_path: Path) -> None:
     alike = (60, 200, 119, 259)
     given = tell(film_path, "the larger of the two nodules", ("nodule", BIG), ("nodule", alike))
