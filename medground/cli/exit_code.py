@@ -9,8 +9,11 @@ import typer
 
 from medground.schema.errors import MedgroundError
 
-_SERVING = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "dbos", "structlog", "joserfc", "httpx", "sse_starlette")
-_EXTRA_OF = dict.fromkeys((*_SERVING, "prometheus_client", "pynetdicom", "multipart"), "serve") | {"transformers": "qwen"}
+_SERVING = (
+    *("fastapi", "uvicorn", "multipart", "sse_starlette", "httpx", "joserfc", "cryptography"),
+    *("sqlalchemy", "psycopg", "dbos", "structlog", "prometheus_client", "pynetdicom"),
+)
+_EXTRA_OF = dict.fromkeys(_SERVING, "serve") | {"transformers": "qwen"}
 
 
 def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:
