@@ -24,6 +24,7 @@ JOBS = {
     "crowded": "merge and describe the boxes of crowded films in three ways: time, doubles, lesions swallowed",
     "otherwise": "ask the same question of the same film stored in other ways",
     "crash": "kill the service's processes at random while studies come in, and look what is lost or doubled",
+    "service-canaries": "send salted studies through the service, and search what it tells for what is theirs",
     "compare": "one page of several runs on the same images, rare findings first",
     "export-runs": "write runs of MLflow as small files that are committed",
     "mlflow-ui": "open MLflow with the shipped model's runs",

@@ -16,6 +16,7 @@ JUDGES = {
     "dcmtk": "dcmp2pgm",
     "default-jdk-headless": "javac",
     "dicom3tools": "dciodvfy",
+    "faketime": "/usr/lib/*/faketime/libfaketimeMT.so.1",
     "libgdcm-tools": "gdcmconv",
     "libpixelmed-java": "/usr/share/java/pixelmed.jar",
     "nodejs": "node",

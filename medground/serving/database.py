@@ -34,7 +34,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoneFreeError
 
-from medground.schema.errors import UsageError
+from medground.schema.errors import AuditError, UsageError
 
 SCHEMA_VERSION = 1
 CLINICAL = frozenset({"instances", "studies", "jobs", "reviews"})
@@ -201,7 +201,9 @@ commitments = Table(
 
 
 def connect(url: str) -> Engine:
-    """An engine for a database; nothing is opened yet, and no error of it quotes a row.
+    """An engine for a database; nothing is opened yet.
+
+    Its errors do not quote parameters. What PostgreSQL adds may quote a row, so of an error only the class is logged.
 
     Args:
         url: `sqlite:///path` or `postgresql://user@host/name`.
@@ -273,6 +275,8 @@ def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> 
 
 def is_gone(error: BaseException) -> bool:
     """Whether an error of the database may pass: no connection, a restart, a lock or a queue that took too long."""
+    if isinstance(error, AuditError):  # in whose words the log tells of its database
+        return error.__cause__ is not None and is_gone(error.__cause__)
     if isinstance(error, NoneFreeError):
         return True
     return isinstance(error, DBAPIError) and (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 
 from medground.serving.database import deliveries, insert_new, jobs, result_files, writing
 from medground.serving.jobs import Problem, State
@@ -86,18 +86,24 @@ class Deliveries:
                 )
 
     def due(self, at_most: int = 200) -> list[Delivery]:
-        """Deliveries of finished jobs whose time has come."""
-        statement = (
-            select(deliveries)
+        """Deliveries of finished jobs whose time has come, the oldest `at_most` of each destination.
+
+        Each has a share of its own, since what is under way to an archive that hangs stays due.
+        """
+        now = self._now_us()
+        place = func.row_number().over(partition_by=deliveries.c.destination, order_by=deliveries.c.next_us)
+        ready = (
+            select(deliveries, place.label("place"))
             .join(jobs, jobs.c.job_id == deliveries.c.job_id)
             .where(
                 deliveries.c.state == DeliveryState.PENDING,
-                deliveries.c.next_us <= self._now_us(),
+                # No pause is that long: the clock was set back.
+                (deliveries.c.next_us <= now) | (deliveries.c.next_us > now + LONGEST_PAUSE_US),
                 jobs.c.state == State.DONE,
             )
-            .order_by(deliveries.c.next_us)
-            .limit(at_most)
+            .subquery()
         )
+        statement = select(ready).where(ready.c.place <= at_most).order_by(ready.c.next_us)
         with self._engine.connect() as connection:
             return [
                 Delivery(row.job_id, row.destination, row.attempts, row.first_us)

@@ -6,7 +6,7 @@ What it does any worker may do at any time, and twice: a workflow with the id of
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -69,6 +69,8 @@ class Dispatcher:
         self._now_us, self._log = now_us, log
         self._chores = [Chore(self.beat, BEAT_EVERY_US), Chore(self.watch, WATCH_EVERY_US), *chores]
         self._begun: set[str] = set()
+        self._heard: dict[str, tuple[int, int]] = {}  # beat of each other worker, and when it was seen first
+        self._listened_us = 0
         self._end, self._nudge = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         self.turned_us = 0
@@ -115,22 +117,38 @@ class Dispatcher:
         self.turned_us = now
 
     def beat(self) -> None:
-        """Say that this worker lives, and take over from those who have not said so for long."""
+        """Say that this worker lives, and take over from those who have said nothing new for long.
+
+        How long counts from when this worker saw a beat first, by its own clock: other machines may have another time,
+        and after a database was away nobody has said anything.
+        """
         now = self._now_us()
         with writing(self._engine) as connection:
             row = {"executor_id": self._executor, "model_sha256": self._model_sha256, "beat_us": now}
             if not insert_new(connection, workers, row):
                 connection.execute(workers.update().where(workers.c.executor_id == self._executor).values(beat_us=now))
-            # One that beats in the future does so by a clock that was set back since: it is given a beat of now.
-            connection.execute(workers.update().where(workers.c.beat_us > now + DEAD_AFTER_US).values(beat_us=now))
-            dead = list(
-                connection.scalars(select(workers.c.executor_id).where(workers.c.beat_us < now - DEAD_AFTER_US))
-            )
+            others = workers.c.executor_id != self._executor
+            beats = {one.executor_id: one.beat_us for one in connection.execute(select(workers).where(others))}
+        dead = self._silent(beats, now)
         if dead:
             self._workflows.take_over(dead)
             with writing(self._engine) as connection:
-                connection.execute(delete(workers).where(workers.c.executor_id.in_(dead)))
+                for one in dead:
+                    here = (workers.c.executor_id == one) & (workers.c.beat_us == beats[one])
+                    connection.execute(delete(workers).where(here))
             self._log.warning("workers_gone", count=len(dead))
+
+    def _silent(self, beats: Mapping[str, int], now_us: int) -> list[str]:
+        """Who has the same beat as long ago."""
+        if not 0 <= now_us - self._listened_us < DEAD_AFTER_US:
+            self._heard.clear()  # this worker was away itself, or its clock jumped
+        self._listened_us = now_us
+        heard = {
+            name: self._heard[name] if self._heard.get(name, (0, 0))[0] == beat else (beat, now_us)
+            for name, beat in beats.items()
+        }
+        self._heard = heard
+        return [name for name, (_, since_us) in heard.items() if now_us - since_us >= DEAD_AFTER_US]
 
     def watch(self) -> None:
         """End what would never end: jobs whose workflow was given up, or whose model no worker has any more.
@@ -143,7 +161,7 @@ class Dispatcher:
             self._log.error("job_without_model", job=job.job_id)
         for job in self._jobs.in_state(State.RUNNING, State.QUEUED):
             if self._workflows.is_dead(job.run_id):
-                died = Problem(kind="WorkerError", detail="the process that worked on it ended again and again")
+                died = Problem(kind="WorkerError", detail="the work on it broke off again and again")
                 self._jobs.fail(job, died)
                 self._log.error("job_given_up", job=job.job_id)
         for delivery in self._deliveries.due():

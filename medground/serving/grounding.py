@@ -51,7 +51,11 @@ class ResultFile:
 
 
 def files_of(engine: Engine, store: ObjectStore, job_id: str) -> list[Found]:
-    """The images of a job, each called by its SOP Instance UID: paths of the machine are nobody's business."""
+    """The images of a job, each called by its SOP Instance UID: paths of the machine are nobody's business.
+
+    Raises:
+        FileNotFoundError: one is missing from the store.
+    """
     statement = (
         select(instances.c.sop_uid, instances.c.sha256)
         .join(job_instances, job_instances.c.instance_id == instances.c.id)
@@ -60,7 +64,10 @@ def files_of(engine: Engine, store: ObjectStore, job_id: str) -> list[Found]:
     )
     with engine.connect() as connection:
         rows = connection.execute(statement).all()
-    return [Found(row.sop_uid, store.path(row.sha256)) for row in rows]
+    found = [Found(row.sop_uid, store.path(row.sha256)) for row in rows]
+    if not all(one.path.is_file() for one in found):
+        raise FileNotFoundError("an image is missing from the store")
+    return found
 
 
 def answer(

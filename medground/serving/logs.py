@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from typing import TextIO
 
 import structlog
@@ -50,5 +51,6 @@ def make_log(role: str, stream: TextIO | None = None) -> FilteringBoundLogger:
 
 
 def quiet_libraries() -> None:
-    """Nothing of what libraries say: pydicom and pynetdicom quote header values, and with them the patient."""
+    """Nothing of what libraries log or warn of: pydicom quotes header values, and with them the patient."""
     logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")

@@ -20,10 +20,11 @@ from medground.serving.database import (
     studies,
     writing,
 )
+from medground.serving.jobs import Then
 from medground.serving.objects import ObjectStore
 
 DAY_US = 86_400_000_000
-YOUNG_S = 3600.0  # what a process may still be working on
+YOUNG_S = 86_400.0  # what a process may still be working on; a clock that jumps by hours must not end that
 AT_ONCE = 100
 
 
@@ -92,6 +93,23 @@ class Retention:
             connection.execute(delete(studies).where(here))
             self.record(study_key, tenant, gone, connection)
         return gone
+
+    def forget_job(self, job_id: str, tenant: str, then: Then) -> bool:
+        """Forget a job with its result and reviews; False if there is none. What was sent to archives stays there.
+
+        Args:
+            job_id: which.
+            tenant: whose it must be.
+            then: what else belongs to the transaction.
+        """
+        with writing(self.engine) as connection:
+            mine = (jobs.c.job_id == job_id) & (jobs.c.tenant == tenant)
+            if connection.execute(delete(jobs).where(mine)).rowcount != 1:
+                return False
+            for table in (result_files, results, deliveries, reviews, job_instances, idempotency):
+                connection.execute(delete(table).where(table.c.job_id == job_id))
+            then(connection)
+        return True
 
     def _is_used(self, digest: str) -> bool:
         with self.engine.connect() as connection:

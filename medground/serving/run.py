@@ -6,12 +6,14 @@ number of each may run at once over one database and one state folder, and each 
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +22,7 @@ import uvicorn
 from sqlalchemy import select
 
 import medground
+from medground.audit.anchor import AnchorFile, anchor_head
 from medground.audit.event import Action
 from medground.inference.reader import Reader
 from medground.model.bundle import read_facts
@@ -33,15 +36,16 @@ from medground.serving.http.app import guarded
 from medground.serving.logs import make_log
 from medground.serving.model import SharedReader
 from medground.serving.receiving import receiving
-from medground.serving.retention import Retention
 from medground.serving.rules import Completion
 from medground.serving.service import Service, open_service
-from medground.serving.times import now_us
+from medground.serving.times import now_us, utc_now
 from medground.serving.worker import Worker
 from medground.serving.workflows import Steps, WorkerSeat, Workflows
 
 LoadReader = Callable[[Path | None, str], Reader]
 HOUSEKEEPING_EVERY_US = 600_000_000
+ANCHOR_EVERY_US = 60_000_000
+WORKFLOWS_KEPT = timedelta(days=2)
 SYSTEM = Principal("service", PrincipalKind.SYSTEM, "", frozenset(), "service")
 
 
@@ -67,7 +71,7 @@ def serve(config: ServiceConfig, role: Role, load: LoadReader, *, say: Callable[
             signal.signal(number, _end(service))
         service.record(SYSTEM, Action.STARTED, role=role.value, version=medground.__version__)
         if role is not Role.API:
-            parts.enter_context(_working(service, load))
+            parts.enter_context(working(service, load))
         if role is Role.WORKER:
             log.info("working")
             say("working; stop with Ctrl-C")
@@ -111,8 +115,13 @@ def _end(service: Service) -> Callable[[int, FrameType | None], None]:
 
 
 @contextmanager
-def _working(service: Service, load: LoadReader) -> Iterator[None]:
-    """The worker's side: model, workflows and dispatcher."""
+def working(service: Service, load: LoadReader) -> Iterator[None]:
+    """Answer jobs and deliver results while the block lasts: model, workflows and dispatcher; once in a process.
+
+    Args:
+        service: whose.
+        load: gives the model for a bundle and a device.
+    """
     config = service.config
     if config.model.threads:
         torch.set_num_threads(config.model.threads)
@@ -143,9 +152,9 @@ def _working(service: Service, load: LoadReader) -> Iterator[None]:
                 Steps(worker.answer, worker.deliver),
                 model_sha256=reader.info.sha256,
                 jobs_at_once=config.model.jobs_at_once,
+                destinations=config.destinations,
             )
         )
-        retention = Retention(service.engine, service.store, config.retention, now_us, service.record_deletion)
         completion = Completion(
             service.engine, service.jobs, service.deliveries, config.rules, int(config.quiet_s * 1e6), now_us
         )
@@ -160,7 +169,7 @@ def _working(service: Service, load: LoadReader) -> Iterator[None]:
                 model_sha256=reader.info.sha256,
                 now_us=now_us,
                 log=service.log,
-                chores=[Chore(retention.run, HOUSEKEEPING_EVERY_US)],
+                chores=_chores(service, workflows),
             )
         )
         service.nudges.append(dispatcher.nudge)
@@ -169,13 +178,35 @@ def _working(service: Service, load: LoadReader) -> Iterator[None]:
         yield
 
 
+def _chores(service: Service, workflows: Workflows) -> list[Chore]:
+    """What a worker does now and then besides answering."""
+
+    def forget_workflows() -> None:
+        workflows.forget_ended(utc_now() - WORKFLOWS_KEPT)
+
+    chores = [Chore(service.retention.run, HOUSEKEEPING_EVERY_US), Chore(forget_workflows, HOUSEKEEPING_EVERY_US)]
+    if service.config.anchor_file is not None:
+        anchors = AnchorFile(service.config.anchor_file)
+        chores.append(Chore(lambda: _anchor(service, anchors), ANCHOR_EVERY_US))
+    return chores
+
+
+def _anchor(service: Service, anchors: AnchorFile) -> None:
+    """Note the head of the audit log elsewhere; where that is not possible now, the work goes on."""
+    try:
+        anchor_head(service.audit, anchors, utc_now)
+    except MedgroundError as error:
+        service.log.error("audit_not_anchored", kind=type(error).__name__)
+
+
 def _listen(service: Service, say: Callable[[str], None]) -> None:
     """Answer HTTP until the end."""
     http = service.config.http
     try:
         listening = socket.create_server((http.host, http.port), family=_family(http.host), backlog=512)
     except OSError as cause:
-        raise UsageError(f"{http.host}:{http.port} cannot be listened at ({cause.strerror}): set http.port") from cause
+        why = os.strerror(cause.errno) if cause.errno else type(cause).__name__
+        raise UsageError(f"{http.host}:{http.port} cannot be listened at ({why}): set http.port") from cause
     port = listening.getsockname()[1]
     options: dict[str, object] = {}
     if http.tls:

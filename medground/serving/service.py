@@ -33,6 +33,7 @@ from medground.serving.jobs import Jobs
 from medground.serving.metrics import Metrics
 from medground.serving.objects import ObjectStore
 from medground.serving.results import Results
+from medground.serving.retention import Retention
 from medground.serving.reviews import Reviews
 from medground.serving.times import now_us, utc_now
 from medground.serving.worklist import WorkList
@@ -112,6 +113,11 @@ class Service:
             details=details,
         )
         self.audit.append(event, connection)
+
+    @property
+    def retention(self) -> Retention:
+        """What forgets."""
+        return Retention(self.engine, self.store, self.config.retention, now_us, self.record_deletion)
 
     def record_deletion(self, study_key: str, tenant: str, images: int, connection: Connection) -> None:
         """Append that a study's time was over."""

@@ -167,7 +167,7 @@ def _placed(
     header = view.header
     if header is None or not (box[2] <= header.columns and box[3] <= header.rows):
         raise UsageError("the box of a review leaves its image")
-    domain = _domain(header, concept)
+    domain = domain_of(header, concept)
     place = Place(
         domain=domain,
         box=Box(x1=box[0], y1=box[1], x2=box[2], y2=box[3]),
@@ -193,7 +193,7 @@ def _described(statements: Sequence[Statement]) -> Description:
     return Description(text=" ".join(one.text for one in statements), statements=tuple(statements))
 
 
-def _domain(header: ImageHeader, concept: Concept) -> Domain:
+def domain_of(header: ImageHeader, concept: Concept) -> Domain:
     """The kind of image, of those on which the finding can be seen."""
     if header.modality == "CT":
         return Domain.CHEST_CT

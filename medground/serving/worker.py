@@ -20,10 +20,11 @@ from medground.serving.deliveries import Deliveries, DeliveryState
 from medground.serving.grounding import SR, CancelledError, answer, files_of, result_files
 from medground.serving.jobs import ENDED, Job, Jobs, Problem
 from medground.serving.model import SharedReader
-from medground.serving.objects import ObjectStore
+from medground.serving.objects import ObjectStore, is_full
 from medground.serving.results import ResultNotFoundError, ResultRow, Results
 
-RETRY_PAUSE_S, MOST_TRIES = 1.0, 60
+RETRY_PAUSE_S, MOST_TRIES = 1.0, 86_400  # a day, as deliveries have
+SAID_EVERY = 60  # tries
 
 
 class DeliveryError(MedgroundError):
@@ -74,7 +75,7 @@ class Worker:
     sleep: Callable[[float], None]
 
     def answer(self, job_id: str, attempt: int) -> None:
-        """Answer a job, or note why that is impossible; while the database is away, wait for it."""
+        """Answer a job, or note why that is impossible; wait while the database is away or the disk full."""
         self._patiently(job_id, partial(self._answer, job_id, attempt))
 
     def deliver(self, job_id: str, destination: str, attempts: int) -> None:
@@ -87,9 +88,10 @@ class Worker:
                 work()
                 return
             except Exception as error:
-                if not is_gone(error) or tried == MOST_TRIES - 1:
+                if not _may_pass(error) or not self.reader.is_alive or tried == MOST_TRIES - 1:
                     raise
-                self.log.warning("database_away", job=job_id, kind=type(error).__name__)
+                if tried % SAID_EVERY == 0:
+                    self.log.warning("waiting", job=job_id, kind=type(error).__name__)
                 self.sleep(RETRY_PAUSE_S)
 
     def _answer(self, job_id: str, attempt: int) -> None:
@@ -103,8 +105,8 @@ class Worker:
         except CancelledError:
             self.log.info("job_cancelled", job=job_id)
         except Exception as error:
-            if is_gone(error) or not self.reader.is_alive:
-                raise  # the process is ending, and the job goes on in another one
+            if _may_pass(error) or not self.reader.is_alive:
+                raise  # it is tried again, or the process is ending and the job goes on in another one
             is_minor = isinstance(error, InputError | UsageError)
             self._fail(job, error, Outcome.MINOR_FAILURE if is_minor else Outcome.SERIOUS_FAILURE)
 
@@ -167,6 +169,11 @@ class Worker:
         state = self.deliveries.note(delivery, problem, may_pass=may_pass, then=record)
         said = "superseded" if state is None else state.value
         self.log.info("delivery", job=job_id, destination=destination, state=said, attempt=attempts + 1)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether it is the database or the disk that is at fault, and not the job."""
+    return is_gone(error) or is_full(error)
 
 
 def _event(job: Job, action: Action, outcome: Outcome, **details: str | int) -> AuditEvent:

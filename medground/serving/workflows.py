@@ -9,8 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +26,8 @@ ANSWER, DELIVER = "answer", "deliver"
 CONTRACT = "1"  # of the workflows' steps: a process of another contract leaves their rows alone
 MOST_RECOVERIES = 10  # a job whose process dies that often is what kills it
 POLLING_S = 0.1
+MOST_SEATS = 1000
+DELIVERIES_AT_ONCE = 4  # to one destination
 DEAD_STATES = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
 
 
@@ -54,7 +58,7 @@ class WorkerSeat:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 1001):
+        for number in range(1, MOST_SEATS + 1):
             name = f"{socket.gethostname()}-{number}"
             file = os.open(self._folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -64,7 +68,7 @@ class WorkerSeat:
                 continue
             self._file, self.name = file, name
             return self
-        raise UsageError("a thousand workers run on this machine already")
+        raise UsageError(f"{MOST_SEATS} workers run on this machine already")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -81,10 +85,22 @@ class Workflows:
         executor: name of this process, see `WorkerSeat`.
         model_sha256: of the model that answers here: jobs for another are left to others.
         jobs_at_once: jobs that this process works on at the same time.
+        destinations: by name; what goes elsewhere shares a queue.
     """
 
-    def __init__(self, url: str, executor: str, steps: Steps, *, model_sha256: str, jobs_at_once: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        executor: str,
+        steps: Steps,
+        *,
+        model_sha256: str,
+        jobs_at_once: int,
+        destinations: Iterable[str] = (),
+    ) -> None:
         self._jobs_at_once = jobs_at_once
+        # A queue for each: an archive that takes a minute to fail holds nothing up but its own deliveries.
+        self._ways = {name: f"{DELIVER}-{name}" for name in destinations}
         self._answers = f"{ANSWER}-{model_sha256[:16]}"
         config: DBOSConfig = {
             "name": "medground",
@@ -99,7 +115,8 @@ class Workflows:
 
         @DBOS.step(name="answer_step")
         def answer_step(job_id: str, attempt: int) -> None:
-            steps.answer(job_id, attempt)
+            with _unquoted():
+                steps.answer(job_id, attempt)
 
         @DBOS.workflow(name=ANSWER, max_recovery_attempts=MOST_RECOVERIES)
         def answer(job_id: str, attempt: int) -> None:
@@ -107,7 +124,8 @@ class Workflows:
 
         @DBOS.step(name="deliver_step")
         def deliver_step(job_id: str, destination: str, attempts: int) -> None:
-            steps.deliver(job_id, destination, attempts)
+            with _unquoted():
+                steps.deliver(job_id, destination, attempts)
 
         @DBOS.workflow(name=DELIVER, max_recovery_attempts=MOST_RECOVERIES)
         def deliver(job_id: str, destination: str, attempts: int) -> None:
@@ -116,11 +134,14 @@ class Workflows:
         self._answer, self._deliver = answer, deliver
 
     def __enter__(self) -> Self:
-        DBOS.listen_queues([self._answers, DELIVER])
+        at_once = {self._answers: self._jobs_at_once} | dict.fromkeys(
+            (DELIVER, *self._ways.values()), DELIVERIES_AT_ONCE
+        )
+        DBOS.listen_queues(list(at_once))
         DBOS.launch()
-        for queue, at_once in ((self._answers, self._jobs_at_once), (DELIVER, 4)):
+        for queue, count in at_once.items():
             DBOS.register_queue(
-                queue, worker_concurrency=at_once, polling_interval_sec=POLLING_S, on_conflict="always_update"
+                queue, worker_concurrency=count, polling_interval_sec=POLLING_S, on_conflict="always_update"
             )
         return self
 
@@ -137,16 +158,45 @@ class Workflows:
     def deliver(self, run_id: str, job_id: str, destination: str, attempts: int) -> None:
         """Begin an attempt to deliver, unless that was begun before."""
         with SetWorkflowID(run_id):
-            DBOS.enqueue_workflow(DELIVER, self._deliver, job_id, destination, attempts)
+            DBOS.enqueue_workflow(self._ways.get(destination, DELIVER), self._deliver, job_id, destination, attempts)
 
     def is_dead(self, run_id: str) -> bool:
         """Whether a workflow was given up and will never end by itself."""
         status = DBOS.get_workflow_status(run_id)
         return status is not None and status.status in DEAD_STATES
 
+    def forget_ended(self, before: datetime, at_most: int = 5000) -> int:
+        """Delete the rows of workflows that ended before a time: jobs and deliveries keep what matters of them.
+
+        Returns:
+            How many.
+        """
+        ended = DBOS.list_workflows(
+            status=["SUCCESS", *DEAD_STATES],
+            completed_before=before.isoformat(),
+            limit=at_most,
+            load_input=False,
+            load_output=False,
+        )
+        if ended:
+            DBOS.delete_workflows([one.workflow_id for one in ended])
+        return len(ended)
+
     def take_over(self, executors: list[str]) -> None:
         """Go on with what processes had begun that are no more."""
         DBOS._recover_pending_workflows(executors)
+
+
+class StepError(Exception):
+    """A step broke off; the kind of error is all that DBOS keeps of it, and what it said may quote an image."""
+
+
+@contextmanager
+def _unquoted() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise StepError(type(error).__name__) from None
 
 
 def _url(url: str) -> str:

@@ -7,7 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import medground
-from medground.serving.http import grounding, jobs, model, operations, pacs, reviews, signing, studies
+from medground.serving.http import grounding, jobs, model, operations, pacs, review_export, reviews, signing, studies
 from medground.serving.http.gate import Gate
 from medground.serving.http.problems import Problem, add_problems
 from medground.serving.service import Service
@@ -35,7 +35,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problems(app)
-    for part in (grounding, jobs, studies, pacs, reviews, signing, model, operations):
+    for part in (grounding, jobs, studies, pacs, review_export, reviews, signing, model, operations):
         app.include_router(part.router)
     _add_problem_schema(app)
     if service.config.http.cors_origins:

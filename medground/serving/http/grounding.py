@@ -24,7 +24,7 @@ from medground.serving.grounding import JSON
 from medground.serving.http.pacs import pull_study
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayGround, ServiceOf, address_of
-from medground.serving.http.uploads import read_form, receive, refuse_if_nothing
+from medground.serving.http.uploads import read_form, receive, record_stored, refuse_if_nothing
 from medground.serving.http.views import JobView, job_view
 from medground.serving.intake import Origin, Sender
 from medground.serving.jobs import ENDED, Job, JobRequest, State
@@ -79,19 +79,18 @@ _BODY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """What `Prefer` asks for (RFC 7240): not to wait, or to wait so many seconds at most."""
+def preferred_wait_s(header: str | None, most_s: float) -> float:
+    """How long to wait for an answer by what `Prefer` asks for (RFC 7240).
 
-    respond_async: bool
-    wait_s: float
-
-    @classmethod
-    def of(cls, header: str | None, most_s: float) -> Preference:
-        """Read the header; what it says that is not known is left aside, as the RFC asks."""
-        asked = [one.split(";")[0].strip() for one in (header or "").lower().split(",")]
-        waits = [float(wait[1]) for one in asked if (wait := _WAIT.fullmatch(one))]
-        return cls("respond-async" in asked, min([*waits[:1], most_s]))
+    Args:
+        header: what of it is not known is left aside, as the RFC asks.
+        most_s: the longest, in seconds; and for how long to wait if nothing is said of it.
+    """
+    asked = [one.split(";")[0].strip() for one in (header or "").lower().split(",")]
+    waits = [float(wait[1]) for one in asked if (wait := _WAIT.fullmatch(one))]
+    if waits:
+        return min(waits[0], most_s)
+    return 0.0 if "respond-async" in asked else most_s
 
 
 @router.post(
@@ -124,6 +123,7 @@ async def ground(
         else:
             received = await receive(form, service, Sender(who.tenant, Origin.HTTP))
             refuse_if_nothing(received)
+            await anyio.to_thread.run_sync(record_stored, received, service, who, address_of(request))
             if len(received.study_keys) > 1:
                 raise ProblemError(
                     422,
@@ -136,9 +136,7 @@ async def ground(
     submit = _Submission(service, who, sorted(set(ids)), asked, idempotency_key, address_of(request))
     job = await anyio.to_thread.run_sync(submit.run)
     service.nudge()
-    preference = Preference.of(prefer, service.config.http.max_wait_s)
-    if not preference.respond_async:
-        job = await _wait_for(service, job, preference.wait_s)
+    job = await _wait_for(service, job, preferred_wait_s(prefer, service.config.http.max_wait_s))
     return await anyio.to_thread.run_sync(_answer, service, job, refused)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from medground.audit.event import Action, ObjectKind
@@ -19,9 +19,9 @@ from medground.serving.access.scope import Principal
 from medground.serving.database import deliveries
 from medground.serving.grounding import JSON, OVERLAY
 from medground.serving.http.problems import ProblemError, problems
-from medground.serving.http.security import MayGround, MayRead, ServiceOf, address_of
+from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
 from medground.serving.http.views import DeliveryView, JobView, ProblemView, job_view
-from medground.serving.jobs import ENDED, Job
+from medground.serving.jobs import ENDED, Job, JobNotFoundError
 from medground.serving.service import Service
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -103,12 +103,21 @@ def cancel(request: Request, service: ServiceOf, who: MayGround, job: JobId) -> 
     return _view(service, service.jobs.get(job, who.tenant))
 
 
+@router.delete("/{job}", responses=problems(404, 422), status_code=204)
+def delete(request: Request, service: ServiceOf, who: MayAdmin, job: JobId) -> None:
+    """Delete a job with its result and reviews (scope `admin`); the audit log keeps that it was here."""
+
+    def record(connection: Connection) -> None:
+        about = (ObjectKind.JOB, job)
+        service.record(who, Action.DELETED, source=address_of(request), about=about, connection=connection)
+
+    if not service.retention.forget_job(job, who.tenant, record):
+        raise JobNotFoundError("there is no such job; ids are given by POST /v1/ground")
+
+
 def _file(request: Request, service: Service, who: Principal, job: str, kind: str, number: int) -> bytes:
     digest = service.results.digest(job, who.tenant, kind, number)
-    try:
-        content = service.store.read(digest)
-    except FileNotFoundError:
-        raise ProblemError(500, "internal", "a file of this result is missing from the store") from None
+    content = service.store.read(digest)
     about = (ObjectKind.RESULT, job)
     service.record(who, Action.RESULT_READ, source=address_of(request), about=about, format=kind)
     return content

@@ -74,13 +74,13 @@ def studies(
     return _found(request, service, who, wanted)
 
 
-@router.post("/studies/search", responses=problems(404, 422, 502))
+@router.post("/studies/search", responses=problems(400, 404, 413, 422, 502))
 def search(request: Request, service: ServiceOf, who: MayRead, wanted: StudySearch) -> tuple[FoundStudyView, ...]:
     """Studies of an archive."""
     return _found(request, service, who, wanted)
 
 
-@router.post("/studies/pull", responses=problems(404, 409, 422, 502), status_code=201)
+@router.post("/studies/pull", responses=problems(400, 404, 409, 413, 422, 502), status_code=201)
 def pull(request: Request, service: ServiceOf, who: MayGround, wanted: StudyPull) -> StoredView:
     """Fetch a study from an archive and store it; it is then asked about by `study` in `POST /v1/ground`."""
     return pull_study(request, service, who, wanted.source, wanted.study_instance_uid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -15,6 +14,7 @@ from medground.schema import errors
 from medground.serving.database import is_gone
 from medground.serving.intake import ConflictError
 from medground.serving.jobs import JobNotFoundError
+from medground.serving.objects import is_full
 from medground.serving.results import ResultNotFoundError
 from medground.serving.reviews import StaleReviewError
 from medground.serving.signing import UnreviewedError
@@ -47,8 +47,6 @@ class ProblemError(HTTPException):
         self.kind = kind
 
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
 # The first that fits counts.
 _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (JobNotFoundError, 404, "not-found"),
@@ -65,7 +63,6 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.UsageError, 422, "invalid-request"),
     (errors.LimitError, 413, "too-large"),
     (errors.NotAnImageError, 422, "not-an-image"),
-    (errors.InputNotFoundError, 404, "not-found"),
     (errors.InputError, 422, "unreadable-input"),
     (errors.PeerError, 502, "archive"),
     (errors.AuditError, 503, "unavailable"),
@@ -82,19 +79,24 @@ def response_of(error: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = 'Bearer realm="medground"'
     if isinstance(error, errors.AccessError) and error.wait_s is not None:
         headers["Retry-After"] = str(max(1, round(error.wait_s)))
+    if isinstance(error, errors.InputNotFoundError | FileNotFoundError):  # nobody but the store names a path here
+        detail = "a file is missing from the store; the log has more under the id in X-Request-Id"
+        return _response(500, "internal", detail, {})
     for kind, status, name in _KINDS:
         if isinstance(error, kind):
             return _response(status, name, str(error), headers)
     if is_gone(error):
         detail = "the database does not answer; nothing was lost, try again in a few seconds"
-        return _response(503, "unavailable", detail, {"Retry-After": "5"})
-    if isinstance(error, OSError) and error.errno in _FULL:
+        return _response(503, "unavailable", detail, {})
+    if is_full(error):
         detail = "the service has no room for more files; what it said it has is kept, try again later"
         return _response(503, "storage-full", detail, {"Retry-After": "60"})
     return _response(500, "internal", "the service failed; the log has more under the id in X-Request-Id", {})
 
 
 def _response(status: int, kind: str, detail: str, headers: Mapping[str, str]) -> JSONResponse:
+    if status == 503:
+        headers = {"Retry-After": "5", **headers}
     title = kind.replace("-", " ").capitalize()
     body = Problem(type=f"urn:medground:problem:{kind}", title=title, status=status, detail=detail)
     return JSONResponse(body.model_dump(), status, dict(headers), media_type=MEDIA_TYPE)

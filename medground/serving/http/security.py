@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from typing import Annotated, cast
 
@@ -23,8 +24,10 @@ def service_of(request: Request) -> Service:
 
 def address_of(request: Request) -> str:
     """Where a request comes from; empty where that is no IP address."""
-    host = request.client.host if request.client else ""
-    return host if host.replace(".", "").isdigit() or ":" in host else ""
+    try:
+        return str(ipaddress.ip_address(request.client.host)) if request.client else ""
+    except ValueError:
+        return ""
 
 
 def needs(scope: Scope) -> Callable[..., Principal]:

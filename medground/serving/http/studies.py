@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from medground.audit.event import Action, ObjectKind
 from medground.serving.frames import FrameValues, frame_values
 from medground.serving.http.problems import ProblemError, problems
-from medground.serving.http.security import MayGround, MayRead, ServiceOf, address_of
-from medground.serving.http.uploads import read_form, receive, refuse_if_nothing
+from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
+from medground.serving.http.uploads import read_form, receive, record_stored, refuse_if_nothing
 from medground.serving.http.views import ResultView, StoredView, StudyPage, StudyView
 from medground.serving.intake import Origin, Sender
 from medground.serving.service import Service
@@ -89,14 +89,8 @@ async def store(request: Request, service: ServiceOf, who: MayGround) -> StoredV
     finally:
         await form.close()
     refuse_if_nothing(received)
+    await anyio.to_thread.run_sync(record_stored, received, service, who, address_of(request))
     new = sum(one.is_new for one in received.accepted)
-
-    def record() -> None:
-        for key in received.study_keys:
-            about = (ObjectKind.STUDY, key)
-            service.record(who, Action.STUDY_STORED, source=address_of(request), about=about, images=new)
-
-    await anyio.to_thread.run_sync(record)
     return StoredView(studies=received.study_keys, accepted=len(received.accepted), new=new, refused=received.refused)
 
 
@@ -106,6 +100,14 @@ def study(request: Request, service: ServiceOf, who: MayRead, study: StudyKey) -
     found = service.worklist.get(who.tenant, study)
     service.record(who, Action.STUDY_READ, source=address_of(request), about=(ObjectKind.STUDY, study))
     return _view(found)
+
+
+@router.delete("/{study}", responses=problems(404, 422), status_code=204)
+def delete(request: Request, service: ServiceOf, who: MayAdmin, study: StudyKey) -> None:
+    """Delete a study with everything that was answered of it (scope `admin`); the audit log keeps that it was here."""
+    service.worklist.get(who.tenant, study)
+    service.record(who, Action.DELETE, source=address_of(request), about=(ObjectKind.STUDY, study))
+    service.retention.forget(who.tenant, study)
 
 
 @router.get("/{study}/results", responses=problems(404, 422))

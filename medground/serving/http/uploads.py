@@ -12,8 +12,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
+from medground.audit.event import Action, ObjectKind
 from medground.dicom.found import Found, members_of
 from medground.schema.errors import InputError, NotAnImageError, UnreadableFileError
+from medground.serving.access.scope import Principal
 from medground.serving.http.problems import ProblemError
 from medground.serving.intake import HEADER_LIMITS, Accepted, Sender
 from medground.serving.objects import Incoming, ObjectStore
@@ -144,6 +146,13 @@ def _contents(file: IO[bytes], store: ObjectStore) -> Iterator[IO[bytes] | bytes
                 yield error
                 continue
             yield content if isinstance(content, bytes) else UnreadableFileError("a member of the ZIP cannot be read")
+
+
+def record_stored(received: Received, service: Service, who: Principal, address: str) -> None:
+    """Append to the audit log what came of each study, and how many of its images are new."""
+    for key in received.study_keys:
+        new = sum(one.is_new for one in received.accepted if one.study_key == key)
+        service.record(who, Action.STUDY_STORED, source=address, about=(ObjectKind.STUDY, key), images=new)
 
 
 def refuse_if_nothing(received: Received) -> None:
