@@ -135,10 +135,10 @@ class Client:
         return _read(Stored, self._with_files("/v1/studies", images, data={}, headers={}))
 
     def studies(self, *, search: str = "", after: str | None = None, limit: int = 50) -> StudyPage:
-        """A page of the work list."""
-        params: dict[str, str | int] = {"limit": limit, "search": search}
-        if after is not None:
-            params["after"] = after
+        """A page of the work list; with `search`, of those with these words in name, patient id or accession number."""
+        params: dict[str, str | int] = {"limit": limit} | ({} if after is None else {"after": after})
+        if search:
+            return _read(StudyPage, self._send("POST", "/v1/studies/search", json={"words": search, **params}))
         return _read(StudyPage, self._send("GET", "/v1/studies", params=params))
 
     def all_studies(self, *, search: str = "") -> Iterator[Study]:

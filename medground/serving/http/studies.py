@@ -10,9 +10,10 @@ from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from medground.audit.event import Action, ObjectKind
+from medground.serving.access.scope import Principal
 from medground.serving.frames import FrameValues, frame_values
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
@@ -60,6 +61,20 @@ class SeriesView(BaseModel):
     instances: tuple[InstanceView, ...]
 
 
+class StudySearch(BaseModel):
+    """What to look for in the work list. In a body, so that no URL names a patient."""
+
+    model_config = {"extra": "forbid"}
+    words: str = Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\x00-\x1f]*$",
+        description="part of name, patient id or accession number",
+    )
+    limit: int = Field(default=50, ge=1, le=200)
+    after: str | None = Field(default=None, max_length=200, description="`next` of the page before")
+
+
 @router.get("", responses=problems(422))
 def studies(
     request: Request,
@@ -67,13 +82,19 @@ def studies(
     who: MayRead,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
-    search: Annotated[
-        str,
-        Query(max_length=64, pattern=r"^[^\x00-\x1f]*$", description="part of name, patient id or accession number"),
-    ] = "",
 ) -> StudyPage:
     """The work list, newest first."""
-    listed = service.worklist.page(who.tenant, at_most=limit + 1, after=_place(after), words=search)
+    return _page(request, service, who, limit, after, "")
+
+
+@router.post("/search", responses=problems(400, 413, 422))
+def search(request: Request, service: ServiceOf, who: MayRead, wanted: StudySearch) -> StudyPage:
+    """Studies of the work list by patient or accession number, newest first."""
+    return _page(request, service, who, wanted.limit, wanted.after, wanted.words)
+
+
+def _page(request: Request, service: Service, who: Principal, limit: int, after: str | None, words: str) -> StudyPage:
+    listed = service.worklist.page(who.tenant, at_most=limit + 1, after=_place(after), words=words)
     service.record(who, Action.STUDIES_SEARCHED, source=address_of(request), studies=min(len(listed), limit))
     page = listed[:limit]
     more = _next(page[-1]) if len(listed) > limit else None

@@ -129,8 +129,6 @@ def test_every_route_may_answer_with_the_problems_of_access() -> None:
         ("GET", "/v1/studies/..%2f..%2fetc", 404, "not-found"),
         ("GET", "/v1/studies?limit=0", 422, "invalid-request"),
         ("GET", "/v1/studies?limit=201", 422, "invalid-request"),
-        ("GET", "/v1/studies?search=" + "x" * 65, 422, "invalid-request"),
-        ("GET", "/v1/studies?search=a%00b", 422, "invalid-request"),
         ("GET", "/v1/studies?after=x", 422, "invalid-request"),
         ("GET", "/v1/studies?after=MS4wMDA=", 422, "invalid-request"),
         ("GET", "/v1/studies/" + "0" * 24 + "/instances/9/frames/1", 404, "not-found"),

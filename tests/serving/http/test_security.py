@@ -91,6 +91,7 @@ class Filled:
         parts: dict[tuple[str, str], dict[str, Any]] = {
             ("POST", "/v1/ground"): {"data": {"query": "is there a nodule?", "study": self.study}},
             ("POST", "/v1/studies"): {"files": {"file": ("a", self.file)}},
+            ("POST", "/v1/studies/search"): {"json": {"words": "a"}},
             ("GET", "/v1/reviews"): {"params": {"job": self.job}},
             ("POST", "/v1/reviews"): {"json": {"job": self.job, "seen_revision": 0, "entry": entry}},
             ("POST", "/v1/studies/{study}/sign"): {

@@ -49,9 +49,16 @@ def test_a_study_in_the_list(house: Running, new_film: New) -> None:
         "images": 1,
         "status": "new",
     }
-    page = house.client().get(STORE, params={"search": "roe"}).json()
+    page = house.client().post(f"{STORE}/search", json={"words": "roe"}).json()
     assert [one["study"] for one in page["studies"]] == [key]
     assert page["next"] is None
+    assert house.client().post(f"{STORE}/search", json={"words": "nobody"}).json() == {"studies": [], "next": None}
+
+
+@pytest.mark.parametrize("words", ["", "x" * 65, "a\0b"])
+def test_words_that_cannot_be_looked_for(house: Running, words: str) -> None:
+    answer = house.client().post(f"{STORE}/search", json={"words": words})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:medground:problem:invalid-request")
 
 
 def test_pages_hold_all_studies_newest_first(tmp_path: Path) -> None:
