@@ -1,4 +1,4 @@
-"""A small network that learned three drawn shapes in some seconds, and films with a fourth one.
+"""A small network that learned three drawn shapes in ten seconds, and films with a fourth one.
 
 Dark discs are what a bundle is to learn from a few films afterwards.
 """
@@ -104,7 +104,7 @@ def _network() -> GroundingNetwork:
 
 
 @cache
-def trained_bundle(steps: int = 120) -> Bundle:
+def trained_bundle(steps: int = 300) -> Bundle:
     """The bundle; read it, never change it. Trained once in a process."""
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     torch.set_num_threads(1)

@@ -69,8 +69,8 @@ def ap50(bundle: Bundle, key: str, letter: str, shapes: str) -> float:
 
 def test_the_class_is_found_on_films_that_gave_no_example(old: Bundle, new: Bundle, seen: list[Seen]) -> None:
     assert old.scope.find("dark_spot", FILM) is None  # asked about it, the old bundle says that it was not trained
-    assert ap50(new, "dark_spot", NEW, f"s{NEW}") > 0.5  # 0.66 to 0.93 over four trainings
-    assert ap50(add_class(old, SPOT, seen[:1]), "dark_spot", NEW, f"s{NEW}") > 0.4  # one film: 0.57 to 0.87
+    assert ap50(new, "dark_spot", NEW, f"s{NEW}") > 0.5  # 0.89 to 1 over six trainings
+    assert ap50(add_class(old, SPOT, seen[:1]), "dark_spot", NEW, f"s{NEW}") > 0.4  # one film: 0.65 to 0.98
 
 
 def test_no_weight_changes(old: Bundle, new: Bundle) -> None:

@@ -125,7 +125,7 @@ class Measured:
         ([1.0, float("nan"), 3.0], [1.0, 1.0, 3.0]),
         ([1.0, float("inf"), 3.0, float("-inf")], [1.0, 3.0, 3.0, 1.0]),
         ([float("nan")], [0.0]),
-        ([-3e38, 0.0, 3e38], [-3e38, 0.0, 3e38]),
+        ([-3e38, 2e38, 3e38], [-3e38, 2e38, 3e38]),
     ],
 )
 def test_floats_of_every_kind(given: list[float], expected: list[float]) -> None:

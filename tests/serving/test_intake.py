@@ -23,7 +23,12 @@ UID = "1.2.826.0.1.3680043.8.498."
 
 def test_an_image_becomes_a_file_and_a_row(parts: Parts) -> None:
     path = parts.film(
-        1, PatientName="Doe^Jane", PatientID="4711", AccessionNumber="A-9", StudyDate="20260102", StudyDescription="ap"
+        1,
+        PatientName="Doe^Jane",
+        PatientID="QUAILWREN",
+        AccessionNumber="A-9",
+        StudyDate="20260102",
+        StudyDescription="ap",
     )
     accepted = parts.accept(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -38,7 +43,7 @@ def test_an_image_becomes_a_file_and_a_row(parts: Parts) -> None:
     assert (row.sha256, row.size_bytes, row.received_us) == (digest, path.stat().st_size, START_US)
     assert (row.modality, row.frames, row.transfer_syntax_uid) == ("DX", 1, "1.2.840.10008.1.2.1")
     (study,) = rows(parts.engine, studies)
-    assert (study.patient_name, study.patient_id, study.accession_number) == ("Doe^Jane", "4711", "A-9")
+    assert (study.patient_name, study.patient_id, study.accession_number) == ("Doe^Jane", "QUAILWREN", "A-9")
     assert (study.study_date, study.description, study.modalities, study.body_parts) == (
         "20260102",
         "ap",
@@ -150,9 +155,9 @@ def test_what_is_refused_leaves_neither_row_nor_file(parts: Parts, tmp_path: Pat
 
 
 def test_what_is_refused_says_nothing_of_the_patient(parts: Parts) -> None:
-    path = parts.film(1, PatientName="Doe^Jane", PatientID="4711")
+    path = parts.film(1, PatientName="Doe^Jane", PatientID="QUAILWREN")
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(InputError) as error:
         parts.accept(path)
     assert "Doe" not in str(error.value)
-    assert "4711" not in str(error.value)
+    assert "QUAILWREN" not in str(error.value)

@@ -23,7 +23,7 @@ from tests.serving.test_worker import Folder
 
 CANARIES = {
     "PatientName": "Canaryname^Birdie",
-    "PatientID": "CANARYID-4711",
+    "PatientID": "CANARYID-QUAILWREN",
     "AccessionNumber": "CANARYACC9",
     "StudyDescription": "canarydescription",
     "SeriesDescription": "canaryseries",
@@ -31,7 +31,7 @@ CANARIES = {
     "InstitutionName": "canaryinstitution",
 }
 QUESTION = "does canaryquestion have a nodule?"
-SPOKEN = ("canary", "birdie", "4711")
+SPOKEN = ("canary", "birdie", "quailwren")  # no digits: a time of 1795947115 s must not look like one
 
 
 @dataclass
@@ -64,7 +64,7 @@ def _everything(spy: Spy, folder: Path) -> None:
     client = house.client()
     paths = [film(folder, 1, NODULE, EFFUSION, instance=number, **CANARIES) for number in (1, 2)]
     answer = note(
-        post(client, paths[0], query=QUESTION, deliver_to="pacs", headers={"Idempotency-Key": "CANARYID-4711"})
+        post(client, paths[0], query=QUESTION, deliver_to="pacs", headers={"Idempotency-Key": "CANARYID-QUAILWREN"})
     )
     job = job_of(answer)
     study = house.job(job).study_key
@@ -74,7 +74,7 @@ def _everything(spy: Spy, folder: Path) -> None:
     note(
         post(client, film(folder / "changed", 1, **{**CANARIES, "PatientID": "CANARYID-0"}), query=QUESTION)
     )  # a conflict
-    note(post(client, study="CANARYID-4711"))
+    note(post(client, study="CANARYID-QUAILWREN"))
     note(post(client, paths[0], canaryfield="x"))
     note(post(client, paths[0], query=QUESTION * 100))
     note(post(client, paths[0], query=QUESTION, deliver_to="canarypacs"))
@@ -85,7 +85,7 @@ def _everything(spy: Spy, folder: Path) -> None:
         ("GET", "/v1/studies?search=Canaryname"),
         ("GET", "/v1/studies/?search=Canaryname"),
         ("GET", "/v1/studies?canary=Canaryname&limit=0"),
-        ("GET", "/v1/studies/CANARYID-4711"),
+        ("GET", "/v1/studies/CANARYID-QUAILWREN"),
         ("GET", f"/v1/studies/{study}"),
         ("GET", f"/v1/studies/{study}/results"),
         ("GET", f"/v1/studies/{study}/series"),
@@ -96,11 +96,13 @@ def _everything(spy: Spy, folder: Path) -> None:
         ("GET", f"/v1/jobs/{job}/gsps"),
         ("GET", f"/v1/jobs/{job}/overlay.png"),
         ("GET", f"/v1/jobs/{job}/events"),
-        ("GET", "/canaryroute/CANARYID-4711"),
+        ("GET", "/canaryroute/CANARYID-QUAILWREN"),
         ("CANARY", "/v1/model"),
         ("POST", "/v1/pacs/studies/search"),
     ):
-        note(client.request(method, path, headers={"X-Request-Id": "CANARYID-4711", "User-Agent": "canary"}))
+        note(client.request(method, path, headers={"X-Request-Id": "CANARYID-QUAILWREN", "User-Agent": "canary"}))
+    for words in ("Canaryname", "Canaryname" * 20):
+        note(client.post("/v1/studies/search", json={"words": words}))
     _review(spy, job, study)
     note(house.anybody(Authorization="Bearer canary").get("/v1/studies?search=Canaryname"))
     with house.answering.held():

@@ -149,7 +149,12 @@ CONTENT = {
     "statements": st.none() | st.sampled_from([(), ("Round.",)]),
 }
 EDITS = st.builds(lambda key, content: entry("edit", key, **content), IDS, st.fixed_dictionaries(CONTENT))
-OTHERS = st.builds(entry, st.sampled_from(["accept", "reject"]), IDS)
+OTHERS = st.builds(
+    lambda action, key, content: entry(action, key, **content),
+    st.sampled_from(["accept", "reject"]),
+    IDS,
+    st.fixed_dictionaries(CONTENT),  # which says nothing there, and must not come back in a later edit
+)
 UNDOS = st.builds(lambda number: entry("undo", None, undoes=number), st.integers(1, 12))
 SIGNS = st.just(entry("sign", None))
 

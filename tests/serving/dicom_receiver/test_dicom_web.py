@@ -153,14 +153,14 @@ def test_neither_names_nor_credentials_are_logged(
     orthanc: Orthanc, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    credentials = {"kind": "bearer", "token": "sesame-4711"}
+    credentials = {"kind": "bearer", "token": "sesame-QUAILWREN"}
     web = archive(orthanc.dicomweb_url, credentials=credentials)
     (sent,) = images(tmp_path / "sent", f"{STUDY}.7", ExplicitVRLittleEndian, PatientID="SECRET-1")
     assert web.stow([sent]) == (ARRIVED,)
     assert len(web.find_studies(StudyFilter(patient_id="SECRET-1"))) == 1
     web.close()
     assert caplog.records
-    assert not any(secret in caplog.text for secret in ("SECRET", "Doe", "sesame", "4711"))
+    assert not any(secret in caplog.text for secret in ("SECRET", "Doe", "sesame", "QUAILWREN"))
     assert "sesame" not in repr(ArchiveConfig(url=orthanc.dicomweb_url, credentials=credentials))
 
 

@@ -73,6 +73,28 @@ def test_every_route_declares_its_scope(routes: list[Route]) -> None:
     assert {(one.method, one.path) for one in routes if one.scope is None} == WITHOUT_A_TOKEN
 
 
+def expected_scope(route: Route) -> Scope | None:
+    """What a route should need by what it does: the rule, against which each signature is held."""
+    exceptions = {
+        ("GET", "/metrics"): Scope.ADMIN,
+        ("GET", "/v1/reviews/export"): Scope.REVIEW,  # training data
+        ("POST", "/v1/reviews"): Scope.REVIEW,
+        ("POST", "/v1/studies/{study}/sign"): Scope.SIGN,
+    }
+    if (route.method, route.path) in WITHOUT_A_TOKEN:
+        return None
+    if (route.method, route.path) in exceptions:
+        return exceptions[route.method, route.path]
+    if route.method == "DELETE":
+        return Scope.ADMIN
+    only_looks = route.method == "GET" or route.path.endswith("/search")
+    return Scope.READ if only_looks else Scope.GROUND
+
+
+def test_every_route_needs_what_it_should(routes: list[Route]) -> None:
+    assert {str(one): one.scope for one in routes} == {str(one): expected_scope(one) for one in routes}
+
+
 @dataclass(frozen=True)
 class Filled:
     """A service with one answered study, and what names it."""
