@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 PORT ?= 5000
-.PHONY: help setup demo mlflow test check fix constraints clean
+.PHONY: help setup demo mlflow test check coverage fix constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: setup ## Install what the tests need by apt where that is allowed, then ru
 
 check: setup ## Run every check
 	@scripts/check
+
+coverage: setup ## Run the tests, slower, and say which lines and branches none of them runs
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 fix: setup ## Format and repair what ruff can repair
 	@.venv/bin/ruff format .
