@@ -24,6 +24,8 @@ from medground.audit.verify import Kind, verify
 from medground.cli.progress import stage
 from medground.schema.errors import AuditError, UsageError
 
+WIDTH_PIPED = 240
+"""Of a table that a program reads: no word of it is cut."""
 _NEXT_STEP = "keep the database as it is, stop whoever writes to it, and compare that entry with a backup or an export"
 _STYLES = {Outcome.SUCCESS: "green", Outcome.MINOR_FAILURE: "yellow", Outcome.SERIOUS_FAILURE: "bold red"}
 
@@ -130,10 +132,15 @@ def run_show(database: str, last: int, *, tenant: str | None, actor: str | None,
     with open_for_reading(database) as engine:
         chosen = Selection(tenant=tenant, actor=actor, object_id=object_id)
         entries = AuditLog(engine, _now).latest(chosen, limit=last)
-    table = Table("entry", "time (UTC)", "action", "outcome", "actor", "tenant", "object", "source", "details")
+    table = Table()
+    for heading in ("entry", "time (UTC)", "action", "outcome", "actor", "tenant", "object", "source", "details"):
+        table.add_column(heading, overflow="fold")
     for entry in entries:
         table.add_row(*_row(entry))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH_PIPED
+    console.print(table)
     return 0
 
 

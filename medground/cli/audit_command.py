@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from medground.cli.database import HELP, database_url
 from medground.cli.exit_code import exit_code_of
 
-_DATABASE = typer.Option(help="sqlite:///path or postgresql://user@host/name; a password is better kept in ~/.pgpass.")
+_DATABASE = typer.Option(help=HELP)
 _KEY = typer.Option(help="File with the secret that marks anchors, 32 bytes or more; plain anchors if left out.")
 _DEBUG = typer.Option(help="Show the traceback of an error.")
 
@@ -27,7 +29,7 @@ def add_audit(app: typer.Typer) -> None:
 def _add_verify_and_anchor(audit: typer.Typer) -> None:
     @audit.command()
     def verify(
-        database: Annotated[str, _DATABASE],
+        database: Annotated[str | None, _DATABASE] = None,
         anchor: Annotated[Path | None, typer.Option(help="File that `anchor` wrote, kept elsewhere.")] = None,
         key: Annotated[Path | None, _KEY] = None,
         debug: Annotated[bool, _DEBUG] = False,
@@ -40,14 +42,14 @@ def _add_verify_and_anchor(audit: typer.Typer) -> None:
         def work() -> int:
             from medground.cli.audit import run_verify
 
-            return run_verify(database, anchor, key)
+            return run_verify(database_url(database, os.environ), anchor, key)
 
         raise typer.Exit(exit_code_of(work, debug=debug))
 
     @audit.command()
     def anchor(
-        database: Annotated[str, _DATABASE],
         out: Annotated[Path, typer.Option(help="File to add a line to; keep it, or a copy, on another machine.")],
+        database: Annotated[str | None, _DATABASE] = None,
         key: Annotated[Path | None, _KEY] = None,
         every: Annotated[int, typer.Option(help="Only if so many entries came since the last anchor.")] = 1,
         debug: Annotated[bool, _DEBUG] = False,
@@ -57,7 +59,7 @@ def _add_verify_and_anchor(audit: typer.Typer) -> None:
         def work() -> int:
             from medground.cli.audit import run_anchor
 
-            return run_anchor(database, out, key, every)
+            return run_anchor(database_url(database, os.environ), out, key, every)
 
         raise typer.Exit(exit_code_of(work, debug=debug))
 
@@ -65,8 +67,8 @@ def _add_verify_and_anchor(audit: typer.Typer) -> None:
 def _add_export_and_show(audit: typer.Typer) -> None:
     @audit.command()
     def export(
-        database: Annotated[str, _DATABASE],
         out: Annotated[Path, typer.Option(help="File to write, .ndjson; must not be there yet.")],
+        database: Annotated[str | None, _DATABASE] = None,
         since: Annotated[
             str | None, typer.Option(help="From this time on, e.g. 2026-01-31 or 2026-01-31T08:00Z.")
         ] = None,
@@ -78,13 +80,13 @@ def _add_export_and_show(audit: typer.Typer) -> None:
         def work() -> int:
             from medground.cli.audit import run_export
 
-            return run_export(database, out, since, until)
+            return run_export(database_url(database, os.environ), out, since, until)
 
         raise typer.Exit(exit_code_of(work, debug=debug))
 
     @audit.command()
     def show(
-        database: Annotated[str, _DATABASE],
+        database: Annotated[str | None, _DATABASE] = None,
         last: Annotated[int, typer.Option(help="So many entries, newest first.")] = 20,
         tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
         actor: Annotated[str | None, typer.Option(help="Only what this token, subject or AE title did.")] = None,
@@ -98,6 +100,6 @@ def _add_export_and_show(audit: typer.Typer) -> None:
         def work() -> int:
             from medground.cli.audit import run_show
 
-            return run_show(database, last, tenant=tenant, actor=actor, object_id=object_)
+            return run_show(database_url(database, os.environ), last, tenant=tenant, actor=actor, object_id=object_)
 
         raise typer.Exit(exit_code_of(work, debug=debug))

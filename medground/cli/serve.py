@@ -68,4 +68,4 @@ def config_of(options: Options) -> ServiceConfig:
         return ServiceConfig.model_validate(changed)
     except ValidationError as cause:
         first = cause.errors(include_input=False)[0]
-        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from cause
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}") from cause

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
+from medground.cli.database import HELP
 from medground.cli.exit_code import exit_code_of
 
-_DATABASE = typer.Option(
-    help="sqlite:///FILE or postgresql://HOST/NAME; else MEDGROUND_DATABASE, which keeps a password out of the list of "
-    "processes; else medground-state/medground.db."
-)
+_DATABASE = typer.Option(help=HELP)
 _DEBUG = typer.Option(help="Show the traceback of an error.")
 
 

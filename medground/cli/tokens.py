@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from sqlalchemy import Engine
 
+from medground.audit.event import Action, ActorKind, AuditEvent, ObjectKind
+from medground.audit.log import AuditLog
+from medground.audit.tables import create_tables
+from medground.cli.database import STATE_FOLDER, VARIABLE, database_url
 from medground.schema.errors import UsageError
 from medground.serving.access.scope import parse_scopes
 from medground.serving.access.tokens import LONGEST_LIFETIME, TokenRecord, Tokens
 from medground.serving.database import connect
 
-VARIABLE = "MEDGROUND_DATABASE"
-STATE_FOLDER = Path("medground-state")
+WIDTH_PIPED = 240
+"""Of a table that a program reads: no word of it is cut."""
 
 
 def run_create(name: str, tenant: str, scopes: str, days: int, database: str | None) -> int:
@@ -34,9 +37,14 @@ def run_create(name: str, tenant: str, scopes: str, days: int, database: str | N
     """
     if not 1 <= days <= LONGEST_LIFETIME.days:
         raise UsageError(f"--days {days} is out of range; a token lasts 1 to {LONGEST_LIFETIME.days} days")
-    made = _tokens(database).create(name, tenant, parse_scopes(scopes.split(",")), timedelta(days=days))
+    engine, tokens = _opened(database)
+    made = tokens.create(name, tenant, parse_scopes(scopes.split(",")), timedelta(days=days))
+    _record(engine, Action.TOKEN_CREATED, made.record)  # before anybody has it
     end = datetime.fromtimestamp(made.record.expires_us / 1e6, UTC)
-    _say(f"token {made.record.token_id} is accepted until {end:%Y-%m-%d %H:%M} UTC; it is shown this once:")
+    _say(
+        f"token {made.record.token_id} is accepted until {end:%Y-%m-%d %H:%M} UTC, by services over {_shown(engine)}; "
+        "it is shown this once:"
+    )
     typer.echo(made.plain)
     return 0
 
@@ -54,15 +62,19 @@ def run_list(tenant: str | None, database: str | None) -> int:
     for heading in ("id", "name", "tenant", "scopes", "made", "ends", "last used", "state"):
         table.add_column(heading, no_wrap=heading == "id", overflow="fold")
     now = _now_us()
-    records = _tokens(database).list(tenant)
+    engine, tokens = _opened(database)
+    records = tokens.list(tenant)
     for one in records:
         last = "never" if one.last_used_us is None else _day(one.last_used_us)
         words = (one.name, one.tenant, ", ".join(sorted(one.scopes)), _day(one.created_us), _day(one.expires_us), last)
         table.add_row(one.token_id, *map(escape, words), _state(one, now))
     if records:
-        Console().print(table)
+        console = Console()
+        if not console.is_terminal:
+            console.width = WIDTH_PIPED
+        console.print(table)
     else:
-        _say("there are no tokens")
+        _say(f"there are no tokens in {_shown(engine)}")
     return 0
 
 
@@ -75,34 +87,42 @@ def run_revoke(token_id: str, database: str | None) -> int:
     Raises:
         UsageError: there is no such token.
     """
-    record = _tokens(database).revoke(token_id)
+    engine, tokens = _opened(database)
+    record = tokens.revoke(token_id)
+    _record(engine, Action.TOKEN_REVOKED, record)
     _say(f"token {record.token_id} ({record.name}) is not accepted any more")
     return 0
 
 
-def database_url(given: str | None, environment: Mapping[str, str]) -> str:
-    """The address of the database: the given one, else that of `MEDGROUND_DATABASE`, else a file in `STATE_FOLDER`.
-
-    Args:
-        given: on the command line.
-        environment: where the variable is looked up.
-
-    Raises:
-        UsageError: the folder of the file cannot be made.
-    """
-    if url := given or environment.get(VARIABLE):
-        return url
-    try:
-        STATE_FOLDER.mkdir(mode=0o700, exist_ok=True)
-    except OSError as cause:
-        raise UsageError(f"{STATE_FOLDER} cannot be made here ({cause.strerror}); give --database") from cause
-    return f"sqlite:///{STATE_FOLDER / 'medground.db'}"
-
-
-def _tokens(database: str | None) -> Tokens:
-    tokens = Tokens(connect(database_url(database, os.environ)), _now_us, secrets.token_bytes)
+def _opened(database: str | None) -> tuple[Engine, Tokens]:
+    if not (database or os.environ.get(VARIABLE)):
+        try:
+            STATE_FOLDER.mkdir(mode=0o700, exist_ok=True)
+        except OSError as cause:
+            raise UsageError(f"{STATE_FOLDER} cannot be made here ({cause.strerror}); give --database") from cause
+    engine = connect(database_url(database, os.environ))
+    tokens = Tokens(engine, _now_us, secrets.token_bytes)
     tokens.create_table()
-    return tokens
+    return engine, tokens
+
+
+def _record(engine: Engine, action: Action, token: TokenRecord) -> None:
+    """Append to the audit log what was done to a token; who did it is whoever can reach the database."""
+    create_tables(engine)
+    event = AuditEvent(
+        action=action,
+        actor_kind=ActorKind.SYSTEM,
+        actor="medground-token",
+        tenant=token.tenant,
+        object_kind=ObjectKind.TOKEN,
+        object_id=f"token-{token.token_id}",
+        details={"scope": "+".join(sorted(token.scopes))} if token.scopes else {},
+    )
+    AuditLog(engine, lambda: datetime.now(UTC)).append(event)
+
+
+def _shown(engine: Engine) -> str:
+    return engine.url.set(drivername=engine.url.get_backend_name()).render_as_string(hide_password=True)
 
 
 def _now_us() -> int:

@@ -10,16 +10,17 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from medground.client.errors import ServiceError, ServiceUnreachableError
-from medground.client.parts import Job, ReviewState, Signed, Stored, Study, StudyPage
+from medground.client.parts import Job, Result, ReviewState, Signed, Stored, Study, StudyPage
 from medground.schema.errors import UsageError
 from medground.schema.result import GroundingResult
 
 _PROBLEM = "urn:medground:problem:"
 _FILES = ("application/dicom", "image/png")
 Read = TypeVar("Read", bound=BaseModel)
+_Results = RootModel[tuple[Result, ...]]
 
 
 class Client:
@@ -123,9 +124,10 @@ class Client:
         """The result of a finished job."""
         return _read(GroundingResult, self._send("GET", f"/v1/jobs/{job}/result"))
 
-    def file(self, job: str, kind: str, number: int = 1) -> bytes:
-        """A file of a result: `sr`, `gsps` or `overlay.png`."""
-        answer = self._send("GET", f"/v1/jobs/{job}/{kind}", params={"number": number})
+    def file(self, job: str, kind: str, number: int | None = None) -> bytes:
+        """A file of a result: `sr`, `gsps`, `overlay.png` (the first), or `signed` (the newest), else by its number."""
+        params = {} if number is None else {"number": number}
+        answer = self._send("GET", f"/v1/jobs/{job}/{kind}", params=params)
         if not answer.headers.get("content-type", "").startswith(_FILES):
             raise ServiceError(answer.status_code, "unknown", _no_service(answer))
         return answer.content
@@ -150,6 +152,10 @@ class Client:
             if page.next is None:
                 return
             after = page.next
+
+    def results(self, study: str) -> tuple[Result, ...]:
+        """What was answered of a study, newest first."""
+        return _read(_Results, self._send("GET", f"/v1/studies/{study}/results")).root
 
     def review(self, job: str) -> ReviewState:
         """What people said of a result."""

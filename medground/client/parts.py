@@ -77,6 +77,23 @@ class StudyPage(_Part):
     next: str | None
 
 
+class Result(_Part):
+    """A result about a study; the newest comes first, and none ever replaces another."""
+
+    job: str
+    study: str
+    model_name: str
+    model_version: str
+    model_sha256: str
+    queries: tuple[str, ...]
+    goes_beyond: str | None
+    created: datetime
+    reports: int
+    signed_reports: int
+    presentation_states: int
+    overlays: int
+
+
 class ReviewedFinding(_Part):
     """A finding with what became of it."""
 

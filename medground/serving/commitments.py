@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Engine, delete, select
 
-from medground.serving.database import commitments, insert_new, instances, writing
+from medground.serving.database import batches, commitments, insert_new, instances, writing
 from medground.serving.dicom_receiver.commitment import CommitmentRequest, FailureReason
 from medground.serving.objects import ObjectStore
 
@@ -49,12 +49,12 @@ class Commitments:
 
     def judge(self, request: CommitmentRequest, /) -> Sequence[FailureReason | None]:
         """For each reference: None if its row and its file are here."""
-        wanted = {one.sop_instance_uid for one in request.references}
+        wanted = sorted({one.sop_instance_uid for one in request.references})
         columns = (instances.c.sop_uid, instances.c.sop_class_uid, instances.c.sha256)
+        mine = select(*columns).where(instances.c.tenant == request.tenant)
         with self.engine.connect() as connection:
-            rows = connection.execute(
-                select(*columns).where(instances.c.tenant == request.tenant, instances.c.sop_uid.in_(wanted))
-            ).all()
+            some = (connection.execute(mine.where(instances.c.sop_uid.in_(uids))).all() for uids in batches(wanted))
+            rows = [row for found in some for row in found]
         here = {row.sop_uid: row for row in rows if self.store.path(row.sha256).is_file()}
         verdicts: list[FailureReason | None] = []
         for one in request.references:

@@ -133,6 +133,7 @@ class Destination(StrictConfig):
         dicom: its C-STORE provider.
         calling_ae_title: what we call ourselves there.
         pull: whether studies may be looked for and fetched there, by DICOMweb.
+        tenant: whose archive it is: nobody else looks into it or sends results there; None is for all.
     """
 
     dicomweb: ArchiveConfig | None = None
@@ -142,6 +143,7 @@ class Destination(StrictConfig):
     dicom: Remote | None = None
     calling_ae_title: AeTitle = "MEDGROUND"
     pull: bool = False
+    tenant: Name | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -154,6 +156,10 @@ class Destination(StrictConfig):
         if self.dicomweb is not None and self.dicomweb.credentials is not None:
             raise ValueError("secrets are not written here: name the file with token_file or password_file")
         return self
+
+    def serves(self, tenant: str) -> bool:
+        """Whether a tenant may use it."""
+        return self.tenant in (None, tenant)
 
 
 class ModelChoice(StrictConfig):
@@ -220,6 +226,9 @@ class ServiceConfig(StrictConfig):
             for name in rule.deliver_to:
                 if name not in self.destinations:
                     raise ValueError(f"a rule delivers to {name!r}, and [destinations.{name}] is not there")
+                owner = self.destinations[name].tenant
+                if owner not in (None, rule.tenant):
+                    raise ValueError(f"a rule delivers to {name!r}, which is {owner}'s alone: give it that tenant")
         return self
 
     @property
@@ -252,4 +261,4 @@ def load_config(path: Path | None) -> ServiceConfig:
     except ValidationError as cause:
         first = cause.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UsageError(f"the config file {path}: {where}: {first['msg']}") from cause
+        raise UsageError(f"the config file {path}: {where}: {first['msg'].removeprefix('Value error, ')}") from cause

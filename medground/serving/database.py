@@ -6,8 +6,9 @@ states only, so that a dump of it names no patient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,7 @@ def connect(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(Path(parsed.database))
         engine = create_engine(parsed, connect_args={"timeout": 30}, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -226,6 +228,21 @@ def connect(url: str) -> Engine:
         driver = parsed.set(drivername="postgresql+psycopg")
         return create_engine(driver, pool_pre_ping=True, pool_size=10, hide_parameters=True)
     raise UsageError(f"the database {parsed.get_backend_name()!r} is not known; give sqlite:/// or postgresql://")
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that its owner alone can read, unless one is there: SQLite's own can be read by everybody.
+
+    Where that fails, SQLite says why when it opens it.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def batches(values: Sequence[Any], size: int = 1000) -> Iterator[Sequence[Any]]:
+    """Values a thousand at a time: a database takes only so many in one statement."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:

@@ -39,8 +39,8 @@ class Delivery:
 
     @property
     def run_id(self) -> str:
-        """Of the workflow that makes the next attempt."""
-        return f"{self.job_id}-to-{self.destination}-{self.attempts + 1}"
+        """Of the workflow that makes the next attempt; with its time, since a deleted job may be asked for again."""
+        return f"{self.job_id}-to-{self.destination}-{self.first_us}-{self.attempts + 1}"
 
 
 class Deliveries:

@@ -126,7 +126,8 @@ class Dispatcher:
         with writing(self._engine) as connection:
             row = {"executor_id": self._executor, "model_sha256": self._model_sha256, "beat_us": now}
             if not insert_new(connection, workers, row):
-                connection.execute(workers.update().where(workers.c.executor_id == self._executor).values(beat_us=now))
+                # With its model: whoever had this seat before may have had another.
+                connection.execute(workers.update().where(workers.c.executor_id == self._executor).values(row))
             others = workers.c.executor_id != self._executor
             beats = {one.executor_id: one.beat_us for one in connection.execute(select(workers).where(others))}
         dead = self._silent(beats, now)

@@ -26,7 +26,7 @@ from medground.serving.objects import ObjectStore, Stored
 
 SR = "sr"
 DICOM_FORMATS = (SR, "gsps")
-JSON, OVERLAY = "json", "overlay"
+JSON, OVERLAY, SIGNED = "json", "overlay", "signed"
 
 
 class CancelledError(Exception):

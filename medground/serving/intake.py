@@ -104,10 +104,10 @@ class Intake:
         row = {
             "tenant": sender.tenant,
             "sop_uid": header.sop_instance_uid,
-            "sop_class_uid": header.sop_class_uid,
+            "sop_class_uid": _plain(header.sop_class_uid, 64),
             "series_uid": header.series_instance_uid,
             "study_key": key,
-            "transfer_syntax_uid": header.transfer_syntax_uid,
+            "transfer_syntax_uid": _plain(header.transfer_syntax_uid, 64),
             "modality": _plain(header.modality, 16),
             "frames": header.frames,
             "sha256": stored.sha256,

@@ -23,7 +23,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select
 from medground.inference.ground import Request
 from medground.schema.config import StrictConfig
 from medground.schema.errors import MedgroundError, UsageError
-from medground.serving.database import insert_new, instances, job_instances, jobs, workers, writing
+from medground.serving.database import batches, insert_new, instances, job_instances, jobs, workers, writing
 
 Then = Callable[[Connection], object]
 """What else belongs to a transaction, last of all: the entry in the audit log."""
@@ -113,8 +113,8 @@ class Job:
 
     @property
     def run_id(self) -> str:
-        """Of the workflow: another attempt is another workflow."""
-        return f"{self.job_id}-{self.attempt}"
+        """Of the workflow: another attempt is another one, and so is a deleted job that is asked for again."""
+        return f"{self.job_id}-{self.created_us}-{self.attempt}"
 
 
 def job_id(tenant: str, digests: Sequence[str], request: JobRequest, model_sha256: str) -> str:
@@ -163,12 +163,15 @@ class Jobs:
         Raises:
             UsageError: no image, images of another tenant, or of several studies.
         """
-        rows = connection.execute(
+        wanted = sorted(set(instance_ids))
+        mine = (
             select(instances.c.id, instances.c.sha256, instances.c.study_key)
-            .where(instances.c.tenant == tenant, instances.c.id.in_(instance_ids))
-            .order_by(instances.c.id)
-        ).all()
-        if not rows or len(rows) != len(set(instance_ids)) or len({row.study_key for row in rows}) != 1:
+            .where(instances.c.tenant == tenant)
+            .with_for_update(read=True, key_share=True)  # nobody deletes them before the job is there
+        )
+        some = [connection.execute(mine.where(instances.c.id.in_(ids))).all() for ids in batches(wanted)]
+        rows = [row for found in some for row in found]
+        if not rows or len(rows) != len(wanted) or len({row.study_key for row in rows}) != 1:
             raise UsageError("a job is about one or more images of one study")
         digests = [row.sha256 for row in rows]
         made = job_id(tenant, digests, request, model_sha256)
@@ -252,20 +255,18 @@ class Jobs:
 
     def fail(self, job: Job, problem: Problem, then: Then = nothing) -> bool:
         """End a job with a reason; False if it had ended."""
-        with writing(self._engine) as connection:
-            unended = (State.QUEUED, State.RUNNING)
-            failed = self._move_in(connection, job, unended, state=State.FAILED, problem=problem.model_dump_json())
-            if failed:
-                then(connection)
-        return failed
+        return self._end(job, then, state=State.FAILED, problem=problem.model_dump_json())
 
     def cancel(self, job: Job, then: Then = nothing) -> bool:
         """End a job on request; False if it had ended."""
+        return self._end(job, then, state=State.CANCELLED)
+
+    def _end(self, job: Job, then: Then, **values: object) -> bool:
         with writing(self._engine) as connection:
-            cancelled = self._move_in(connection, job, (State.QUEUED, State.RUNNING), state=State.CANCELLED)
-            if cancelled:
+            has_ended = self._move_in(connection, job, (State.QUEUED, State.RUNNING), **values)
+            if has_ended:
                 then(connection)
-        return cancelled
+        return has_ended
 
     def finish(self, connection: Connection, job: Job) -> bool:
         """End a job in the transaction that writes its result; False if it was cancelled or is another attempt's."""

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,6 +104,16 @@ class ObjectStore:
         finally:
             path.unlink(missing_ok=True)
 
+    @contextmanager
+    def incoming_folder(self) -> Iterator[Path]:
+        """A folder for files that come several at a time; it vanishes with them at the end of the block."""
+        path = self._aside / secrets.token_hex(16)
+        path.mkdir(mode=0o700)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
     def keep(self, incoming: Incoming) -> Stored:
         """Move a finished file to its place."""
         stored = incoming.finish()
@@ -140,11 +151,14 @@ class ObjectStore:
         return False
 
     def sweep(self, *, older_than_s: float, now_s: float) -> int:
-        """Remove what a killed process left aside; returns how many files."""
+        """Remove what a killed process left aside; returns how many files and folders."""
         count = 0
         for path in self._aside.iterdir():
             if _is_older(path, now_s - older_than_s):
-                path.unlink(missing_ok=True)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
                 count += 1
         return count
 

@@ -83,13 +83,14 @@ class Retention:
             last = connection.scalar(select(studies.c.last_received_us).where(here).with_for_update())
             if last is None or (before_us is not None and last >= before_us):
                 return 0
-            mine = select(jobs.c.job_id).where(jobs.c.tenant == tenant, jobs.c.study_key == study_key)
-            ids = list(connection.scalars(mine))
-            for table in (result_files, results, deliveries, reviews, job_instances, idempotency, jobs):
-                connection.execute(delete(table).where(table.c.job_id.in_(ids)))
+            # Images, then jobs, then the rest: whoever is adding to one of them holds its row, and is waited for.
             gone = connection.execute(
                 delete(instances).where(instances.c.tenant == tenant, instances.c.study_key == study_key)
             ).rowcount
+            over = delete(jobs).where(jobs.c.tenant == tenant, jobs.c.study_key == study_key)
+            ids = list(connection.scalars(over.returning(jobs.c.job_id)))
+            for table in (result_files, results, deliveries, reviews, job_instances, idempotency):
+                connection.execute(delete(table).where(table.c.job_id.in_(ids)))
             connection.execute(delete(studies).where(here))
             self.record(study_key, tenant, gone, connection)
         return gone

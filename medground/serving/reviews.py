@@ -17,8 +17,8 @@ from sqlalchemy import Engine, Row, func, select
 from medground.schema.config import StrictConfig
 from medground.schema.errors import UsageError
 from medground.schema.result import Finding, GroundingResult
-from medground.serving.database import insert_new, reviews, writing
-from medground.serving.jobs import Then
+from medground.serving.database import insert_new, jobs, reviews, writing
+from medground.serving.jobs import JobNotFoundError, Then
 
 
 class ReviewAction(StrEnum):
@@ -234,10 +234,15 @@ class Reviews:
             then: what else belongs to the transaction.
 
         Raises:
+            JobNotFoundError: it was deleted meanwhile.
             StaleReviewError: there are later entries, or that one is not there.
             UsageError: an undo of what cannot be undone.
         """
         with writing(self._engine) as connection:
+            mine = select(jobs.c.job_id).where(jobs.c.job_id == job_id, jobs.c.tenant == tenant)
+            # Held until the end: whoever deletes the job waits, and deletes what is added here with it.
+            if connection.scalar(mine.with_for_update(read=True, key_share=True)) is None:
+                raise JobNotFoundError("that result is not here any more")
             last = connection.scalar(select(func.max(reviews.c.revision)).where(reviews.c.job_id == job_id)) or 0
             _check_last(last, seen)
             if entry.action is ReviewAction.UNDO:

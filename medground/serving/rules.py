@@ -7,10 +7,31 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
+from medground.inference.understand import understand
+from medground.schema.errors import QueryError, UsageError
+from medground.schema.vocabulary import Vocabulary
 from medground.serving.config import Rule
 from medground.serving.database import instances, studies, writing
 from medground.serving.deliveries import Deliveries
 from medground.serving.jobs import JobRequest, Jobs
+
+
+def check_questions(rules: Sequence[Rule], vocabulary: Vocabulary) -> None:
+    """See that the questions of all rules can be understood, before a study waits for an answer to one.
+
+    Args:
+        rules: of the config.
+        vocabulary: of the model.
+
+    Raises:
+        UsageError: one is no question.
+    """
+    for number, rule in enumerate(rules):
+        for question in rule.questions:
+            try:
+                understand(question, vocabulary)
+            except QueryError as cause:
+                raise UsageError(f"rules.{number}.questions: {cause}") from cause
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from medground.serving.http.app import guarded
 from medground.serving.logs import make_log
 from medground.serving.model import SharedReader
 from medground.serving.receiving import receiving
-from medground.serving.rules import Completion
+from medground.serving.rules import Completion, check_questions
 from medground.serving.service import Service, open_service
 from medground.serving.times import now_us, utc_now
 from medground.serving.worker import Worker
@@ -59,12 +59,13 @@ def serve(config: ServiceConfig, role: Role, load: LoadReader, *, say: Callable[
         say: told in words for people where it listens.
 
     Raises:
-        UsageError: it cannot listen there, or the state folder or database cannot be used.
+        UsageError: it cannot listen there, the state folder or database cannot be used, or a rule asks no question.
         BundleError: the model cannot be used.
     """
     log = make_log(role.value)
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     facts = read_facts(config.model.bundle)
+    check_questions(config.rules, facts.vocabulary)
     with open_service(config, facts, log) as service, ExitStack() as parts:
         _ready(service)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -206,7 +207,7 @@ def _listen(service: Service, say: Callable[[str], None]) -> None:
         listening = socket.create_server((http.host, http.port), family=_family(http.host), backlog=512)
     except OSError as cause:
         why = os.strerror(cause.errno) if cause.errno else type(cause).__name__
-        raise UsageError(f"{http.host}:{http.port} cannot be listened at ({why}): set http.port") from cause
+        raise UsageError(f"{http.host}:{http.port} cannot be listened at ({why}): set http.port, or --port") from cause
     port = listening.getsockname()[1]
     options: dict[str, object] = {}
     if http.tls:

@@ -146,7 +146,7 @@ class Worker:
         delivery = self.deliveries.get(job_id, destination)
         if delivery is None or delivery.attempts != attempts:
             return
-        problem, may_pass = None, False
+        job, problem, may_pass = self.jobs.get(job_id), None, False
         try:
             archive = self.archives.get(destination)
             if archive is None:
@@ -158,15 +158,18 @@ class Worker:
             if is_gone(error):
                 raise
             problem, may_pass = Problem.of(error), True  # a fault of ours, or of a disk: a day is time to mend it
-        job = self.jobs.get(job_id)
+        arrived, failed = (
+            _event(job, Action.EXPORTED, outcome, destination=destination, attempt=attempts + 1)
+            for outcome in (Outcome.SUCCESS, Outcome.SERIOUS_FAILURE)
+        )
 
         def record(connection: Connection, state: DeliveryState) -> None:
             if state is not DeliveryState.PENDING:
-                outcome = Outcome.SUCCESS if state is DeliveryState.DONE else Outcome.SERIOUS_FAILURE
-                event = _event(job, Action.EXPORTED, outcome, destination=destination, attempt=attempts + 1)
-                self.audit.append(event, connection)
+                self.audit.append(arrived if state is DeliveryState.DONE else failed, connection)
 
         state = self.deliveries.note(delivery, problem, may_pass=may_pass, then=record)
+        if state is None and problem is None:
+            self.audit.append(arrived)  # deleted or ordered anew meanwhile: it went out all the same
         said = "superseded" if state is None else state.value
         self.log.info("delivery", job=job_id, destination=destination, state=said, attempt=attempts + 1)
 

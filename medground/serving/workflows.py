@@ -21,6 +21,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 from sqlalchemy import make_url
 
 from medground.schema.errors import UsageError
+from medground.serving.database import make_private
 
 ANSWER, DELIVER = "answer", "deliver"
 CONTRACT = "1"  # of the workflows' steps: a process of another contract leaves their rows alone
@@ -202,5 +203,6 @@ def _unquoted() -> Iterator[None]:
 def _url(url: str) -> str:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
+        make_private(Path(parsed.database or ""))
         return url
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)

@@ -51,3 +51,4 @@ def test_with_a_reader_that_knows_the_truth_every_answer_is_right(
     printed = capsys.readouterr().out
     assert "nodule (left), pleural effusion (right)" in printed
     assert all(question in printed for question in QUESTIONS[:1])
+    assert "start the service: medground serve" in printed

@@ -7,7 +7,8 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from benchmarks.service_load import Clients, Figures, Films, main
+from benchmarks.service_figures import Clients, Figures
+from benchmarks.service_load import Films, main
 
 
 def test_every_film_is_another_study(tmp_path: Path) -> None:

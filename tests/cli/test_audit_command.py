@@ -192,6 +192,28 @@ def test_an_empty_log(tmp_path: Path) -> None:
     assert out.read_text() == ""
 
 
+def test_where_the_log_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MEDGROUND_DATABASE", raising=False)
+    code, out, err = run("verify")
+    assert (code, out, "no database file is at medground-state/medground.db" in err) == (2, "", True)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "medground-state").mkdir()
+    for folder, count in (("medground-state", 3), (".", 2)):
+        engine = create_engine(f"sqlite:///{tmp_path / folder / 'medground.db'}")
+        create_tables(engine)
+        for number in range(1, count + 1):
+            AuditLog(engine, Clock()).append(event(number))
+    assert run("verify")[1].startswith("whole: 3 entries")
+    assert run("export", "--out", tmp_path / "out.ndjson")[1].startswith("3 entries written")
+    monkeypatch.setenv("MEDGROUND_DATABASE", f"sqlite:///{tmp_path / 'medground.db'}")
+    assert run("verify")[1].startswith("whole: 2 entries")
+    assert run("anchor", "--out", tmp_path / "anchors")[1].startswith("anchored entry 2: ")
+    done = CliRunner().invoke(create_app(), ["audit", "show"], env={"COLUMNS": "80"})
+    assert done.stdout.count("study-") == 2
+    assert "…" not in done.stdout  # a pipe has no width, and nothing is cut
+
+
 def test_help_brings_no_database() -> None:
     code = (
         "import sys; sys.argv = ['medground', 'audit', 'verify', '--help']\n"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from medground.audit.event import Action
+from medground.audit.log import AuditLog
+from medground.cli.database import database_url
 from medground.cli.main import create_app
-from medground.cli.tokens import database_url
 from medground.schema.errors import NotAuthenticatedError
 from medground.serving.access.scope import Scope
 from medground.serving.access.tokens import Tokens
@@ -50,6 +53,7 @@ def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
     assert re.fullmatch(r"mg_[0-9a-f]{16}_[A-Za-z0-9_-]{49}\n", made.stdout)
     plain, token_id = made.stdout.strip(), made.stdout[3:19]
     assert f"token {token_id} is accepted until 20" in made.stderr
+    assert "by services over sqlite:///medground-state/medground.db; it is shown this once" in made.stderr
     assert plain[20:] not in made.stderr
     tokens = tokens_in(folder / "medground-state" / "medground.db")
     found = tokens.authenticate(plain)
@@ -70,8 +74,20 @@ def test_a_token_is_made_listed_and_revoked(folder: Path) -> None:
     assert rows(run("list").stdout)[0][-1] == "revoked"
 
 
+def test_what_is_done_to_tokens_is_recorded(folder: Path) -> None:
+    token_id = create().stdout[3:19]
+    run("revoke", token_id)
+    assert run("revoke", "0" * 16).exit_code != 0
+    engine = connect(f"sqlite:///{folder / 'medground-state' / 'medground.db'}")
+    events = [one.event for one in AuditLog(engine, lambda: datetime.now(UTC)).read()]
+    assert [(one.action, one.object_id, one.tenant, one.details) for one in events] == [
+        (action, f"token-{token_id}", "main", {"scope": "ground+read"})
+        for action in (Action.TOKEN_CREATED, Action.TOKEN_REVOKED)
+    ]
+
+
 def test_the_list_of_one_tenant_and_of_none(folder: Path) -> None:
-    assert run("list").stderr == "there are no tokens\n"
+    assert run("list").stderr == "there are no tokens in sqlite:///medground-state/medground.db\n"
     assert create().exit_code == 0
     assert run("list", "--tenant", "other").stdout == ""
     assert len(rows(run("list", "--tenant", "main").stdout)) == 1
@@ -85,8 +101,9 @@ def test_what_is_in_a_name_is_shown_and_not_obeyed() -> None:
 def test_where_the_database_is(folder: Path) -> None:
     assert database_url("sqlite:///a.db", {"MEDGROUND_DATABASE": "sqlite:///b.db"}) == "sqlite:///a.db"
     assert database_url(None, {"MEDGROUND_DATABASE": "sqlite:///b.db"}) == "sqlite:///b.db"
-    assert not (folder / "medground-state").exists()
     assert database_url(None, {}) == "sqlite:///medground-state/medground.db"
+    assert not (folder / "medground-state").exists()
+    assert create().exit_code == 0
     assert (folder / "medground-state").stat().st_mode & 0o777 == 0o700
     assert create(MEDGROUND_DATABASE="sqlite:///named.db").exit_code == 0
     with sqlite3.connect("named.db") as found:

@@ -138,6 +138,11 @@ def test_a_result_is_reviewed_and_signed(client: Client, new_film: New) -> None:
     assert client.review(job.id).is_signed
     again = client.sign(job.study, job.id, 2, "Doe^Ann", allow_unreviewed=True)
     assert again.sop_instance_uid != signed.sop_instance_uid
+    newest = pydicom.dcmread(io.BytesIO(client.file(job.id, "signed")))
+    first = pydicom.dcmread(io.BytesIO(client.file(job.id, "signed", 1)))
+    assert (newest.SOPInstanceUID, first.SOPInstanceUID) == (again.sop_instance_uid, signed.sop_instance_uid)
+    (result,) = client.results(job.study)
+    assert (result.job, result.queries, result.signed_reports) == (job.id, (QUESTION,), 2)
 
 
 def test_a_job_is_cancelled(house: Running, client: Client, new_film: New) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from medground.serving.database import CLINICAL, metadata
-from pipelines.canary_search import CanarySearch
-from pipelines.service_canaries import SALTED, main, make_films
+from pipelines.canary_requests import SALTED, make_films
+from pipelines.canary_search import CanarySearch, rows
+from pipelines.service_canaries import main
 
 
 @pytest.mark.slow
@@ -29,9 +31,14 @@ def test_a_dozen_studies_leave_nothing_outside_the_clinical_tables(
     for table in ("audit_entries", "workflow_status", "results", "deliveries"):
         assert searched[f"table {table}"] > 0
 
+    # The review and the signature held canaries: they are in their table, and what was searched came after them.
+    film = make_films(2, 0, tmp_path / "again", 64)[1]
+    search = CanarySearch(film.canaries.values())
+    with sqlite3.connect(tmp_path / "state" / "medground.db") as connection:
+        assert search.hits(rows(connection, "reviews")) >= 3
+    assert found["answers"]["201"] >= 2
+
     # The same place by place, with a word of a patient in one of them.
-    film = make_films(1, 0, tmp_path / "again", 64)[0]
     log = tmp_path / "service.log"
     log.write_text(f"{log.read_text()}{film.canaries['accession number'].digits}\n")
-    search = CanarySearch(film.canaries.values())
     assert search.hits(log.read_bytes()) == 1

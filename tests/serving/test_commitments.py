@@ -62,3 +62,13 @@ def test_judged_by_rows_and_files(kept: tuple[Parts, Commitments]) -> None:
     (digest,) = {one.sha256 for one in parts.worklist.instances("clinic", accepted.study_key)}
     parts.store.path(digest).unlink()
     assert next(iter(commitments.judge(asked))) == FailureReason.NO_SUCH_OBJECT_INSTANCE
+
+
+def test_more_references_than_a_statement_takes_values(parts: Parts) -> None:
+    """PostgreSQL takes 65535 of them, and a request for storage commitment has room for more."""
+    accepted = parts.accept(parts.film(1))
+    here = (DigitalXRayImageStorageForPresentation, accepted.sop_instance_uid)
+    asked = request("1.2.3", *((here[0], f"1.9.{number}") for number in range(66_000)), here)
+    verdicts = Commitments(parts.engine, parts.store, parts.clock.now_us).judge(asked)
+    assert set(verdicts[:-1]) == {FailureReason.NO_SUCH_OBJECT_INSTANCE}
+    assert verdicts[-1] is None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from medground.schema.errors import UsageError
 from medground.serving.config import (
@@ -54,6 +56,34 @@ def test_a_whole_file_is_read(tmp_path: Path, repository: Path) -> None:
     assert config.oidc is not None
     assert config.retention.studies_days == 90
     assert set(tomllib.loads(text)) <= set(ServiceConfig.model_fields)
+
+
+def settings_of(kind: type[BaseModel]) -> Iterator[str]:
+    """The names of all settings, those within others too."""
+    for name, field in kind.model_fields.items():
+        yield name
+        parts = [field.annotation]
+        while parts:
+            part = parts.pop()
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from settings_of(part)
+            else:
+                parts += get_args(part)
+
+
+def test_the_manual_has_every_setting(repository: Path) -> None:
+    manual = (repository / "docs" / "service.md").read_text(encoding="utf-8")
+    table = manual.partition("## All settings\n")[2].partition("\n## ")[0]
+    told = set(re.findall(r"[a-z_]+", table))
+    secret = {"credentials", "kind", "token", "password"}  # of an archive: never written into the file
+    assert set(settings_of(ServiceConfig)) - secret <= told
+
+
+def test_the_dicom_side_of_the_manual_is_read(tmp_path: Path, repository: Path) -> None:
+    manual = (repository / "docs" / "service.md").read_text(encoding="utf-8")
+    for text in manual.split("```toml\n")[1:]:
+        assert load_config(write(tmp_path, text.split("```")[0])) != ServiceConfig()
+    assert manual.count("```toml\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -145,6 +175,21 @@ def test_rules_deliver_to_what_is_there() -> None:
     with pytest.raises(ValidationError, match=r"\[destinations\.pacs\] is not there"):
         ServiceConfig(rules=(rule,))
     assert ServiceConfig(rules=(rule,), destinations={"pacs": Destination.model_validate(WEB)}).rules == (rule,)
+
+
+def test_a_destination_may_be_one_tenants_alone() -> None:
+    everybodys, ours = Destination.model_validate(WEB), Destination.model_validate(WEB | {"tenant": "clinic"})
+    assert [one.serves(tenant) for one in (everybodys, ours) for tenant in ("clinic", "other")] == [
+        *(True, True),
+        *(True, False),
+    ]
+    for tenant in (None, "other"):
+        with pytest.raises(ValidationError, match="a rule delivers to 'pacs', which is clinic's alone"):
+            ServiceConfig(
+                rules=(Rule(questions=("q",), deliver_to=("pacs",), tenant=tenant),), destinations={"pacs": ours}
+            )
+    rule = Rule(questions=("q",), deliver_to=("pacs",), tenant="clinic")
+    assert ServiceConfig(rules=(rule,), destinations={"pacs": ours}).rules == (rule,)
 
 
 def test_databases(tmp_path: Path) -> None:

@@ -42,6 +42,17 @@ def test_tables_are_made_once_by_many_at_once(tmp_path: Path) -> None:
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
+def test_nobody_else_of_the_machine_reads_the_file(tmp_path: Path) -> None:
+    """Even in a folder that was there before, and that others may look into."""
+    tmp_path.chmod(0o755)
+    engine = connect(f"sqlite:///{tmp_path / 'service.db'}")
+    create_tables(engine)
+    with writing(engine) as connection:
+        insert_new(connection, workers, {"executor_id": "w", "model_sha256": "m", "beat_us": 1})
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+        assert len(list(tmp_path.iterdir())) == 3  # with what SQLite has beside it
+
+
 def test_a_database_of_another_version_is_left_alone(parts: Parts) -> None:
     create_tables(parts.engine)
     with writing(parts.engine) as connection:

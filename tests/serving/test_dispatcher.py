@@ -102,9 +102,10 @@ def test_deliveries_are_begun_once_they_are_due(desk: Desk, job: Job) -> None:
     one.turn()
     assert desk.begun.deliveries == []
     desk.parts.finish(job)
+    (delivery,) = desk.parts.deliveries.due()
     one.turn()
     one.turn()
-    assert desk.begun.deliveries == [(f"{job.job_id}-to-pacs-1", job.job_id, "pacs", 0)]
+    assert desk.begun.deliveries == [(delivery.run_id, job.job_id, "pacs", 0)]
 
 
 def test_studies_that_are_complete_are_asked(desk: Desk) -> None:
@@ -131,6 +132,16 @@ def test_a_worker_says_that_it_lives(desk: Desk) -> None:
     desk.parts.clock.forward(1)
     one.turn()
     assert beats(desk.parts) == {"w1": desk.parts.clock.now_us()}
+
+
+def test_a_worker_that_comes_back_with_another_model_says_so(desk: Desk, job: Job) -> None:
+    """Its seat is the one it had: else what waits for the new model would count as asked of a model nobody has."""
+    with writing(desk.parts.engine) as connection:
+        before = {"executor_id": "w1", "model_sha256": "1" * 64, "beat_us": 1}
+        connection.execute(workers.insert().values(before))
+    turns(desk, desk.dispatcher(), ORPHAN_AFTER_US // SECOND_US + 10)
+    assert [row.model_sha256 for row in rows(desk.parts.engine, workers)] == [MODEL.sha256]
+    assert desk.parts.jobs.get(job.job_id).state is State.QUEUED
 
 
 def turns(desk: Desk, dispatcher: Dispatcher, seconds: int, *others: Dispatcher) -> None:
@@ -214,13 +225,13 @@ def test_a_delivery_whose_attempt_broke_off_is_tried_again(desk: Desk, job: Job)
     one = desk.dispatcher()
     desk.parts.finish(job)
     desk.parts.order(job, "pacs")
+    (delivery,) = desk.parts.deliveries.due()
     one.turn()
-    desk.begun.dead.add(f"{job.job_id}-to-pacs-1")
+    desk.begun.dead.add(delivery.run_id)
     turns(desk, one, 8)
-    assert desk.begun.deliveries == [
-        (f"{job.job_id}-to-pacs-1", job.job_id, "pacs", 0),
-        (f"{job.job_id}-to-pacs-2", job.job_id, "pacs", 1),
-    ]
+    first, second = desk.begun.deliveries
+    assert (first, second[1:]) == ((delivery.run_id, job.job_id, "pacs", 0), (job.job_id, "pacs", 1))
+    assert second[0] != first[0]
     (row,) = rows(desk.parts.engine, deliveries)
     assert (row.state, json.loads(row.problem)["detail"]) == ("pending", "the attempt broke off")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -122,6 +123,19 @@ def test_long_and_odd_values_fit_their_columns(parts: Parts) -> None:
     (study,) = rows(parts.engine, studies)
     assert (study.patient_name, study.patient_id) == ("\u738b" * 256, ("\u738b\u3000" * 20).strip())
     assert study.accession_number == "AB"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI:UserWarning")
+def test_a_class_that_is_none_fits_its_column(parts: Parts) -> None:
+    path = parts.film(1)
+    content = path.read_bytes()
+    (uid,) = {bytes(dcmread(path).SOPClassUID, "ascii")}
+    at = content.rindex(uid) - 2
+    (length,) = struct.unpack_from("<H", content, at)
+    long = b"1.2." + b"3" * 96
+    path.write_bytes(content[:at] + struct.pack("<H", len(long)) + long + content[at + 2 + length :])
+    parts.accept(path)
+    assert rows(parts.engine, instances)[0].sop_class_uid == long[:64].decode()
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from medground.inference.ground import Request
 from medground.schema.errors import DecodeError, UsageError
-from medground.serving.database import insert_new, job_instances, workers, writing
+from medground.serving.database import insert_new, instances, job_instances, jobs, workers, writing
 from medground.serving.jobs import ENDED, Job, JobNotFoundError, JobRequest, Problem, State, job_id
 from tests.serving.access.clock import START_US
 from tests.serving.parts import QUESTION, Parts
@@ -152,13 +152,49 @@ def test_another_attempt_is_another_workflow(parts: Parts) -> None:
     assert (failed.state, failed.problem) == (State.FAILED, Problem(kind="K", detail="d"))
     second = parts.ask(accepted)
     assert (second.state, second.attempt, second.problem, second.done) == (State.QUEUED, 2, None, 0)
-    assert (first.run_id, second.run_id) == (f"{first.job_id}-1", f"{first.job_id}-2")
+    assert first.run_id != second.run_id
     # what is left of the first attempt changes nothing any more
     for late in (parts.jobs.begin(first), parts.jobs.progress(first, 1, 2), parts.jobs.cancel(first)):
         assert not late
     assert not parts.finish(first)
     assert parts.jobs.get(first.job_id).state is State.QUEUED
     assert parts.finish(second)
+
+
+def test_a_deleted_job_that_is_asked_for_again_is_another_workflow(parts: Parts) -> None:
+    """Else nothing would be done: workflows keep the ids of what they have done."""
+    accepted = parts.accept(parts.film(1))
+    first = parts.ask(accepted)
+    parts.within(lambda connection: connection.execute(jobs.delete()))
+    parts.within(lambda connection: connection.execute(job_instances.delete()))
+    parts.clock.forward(1)
+    again = parts.ask(accepted)
+    assert (again.job_id, again.attempt) == (first.job_id, first.attempt)
+    assert again.run_id != first.run_id
+
+
+@pytest.mark.slow
+def test_a_job_about_more_images_than_a_statement_takes_values(parts: Parts) -> None:
+    """PostgreSQL takes 65535 of them."""
+    accepted = parts.accept(parts.film(1))
+    (row,) = rows(parts.engine, instances)
+    many = [
+        {**row._mapping, "id": row.id + number, "sop_uid": f"1.9.{number}", "sha256": f"{number:064x}"}
+        for number in range(1, 66_000)
+    ]
+    parts.within(lambda connection: connection.execute(instances.insert(), many))
+    with writing(parts.engine) as connection:
+        made = parts.jobs.submit(
+            connection,
+            tenant="clinic",
+            instance_ids=[accepted.instance_id, *(one["id"] for one in many)],
+            request=QUESTION,
+            model_sha256="0" * 64,
+            origin="rule",
+            requested_by="rules",
+        )
+    assert parts.jobs.get(made).state is State.QUEUED
+    assert len(rows(parts.engine, job_instances)) == 66_000
 
 
 @pytest.mark.parametrize("end", ["finish", "fail", "cancel"])

@@ -5,12 +5,28 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from medground.serving.logs import ALLOWED, make_log
+
+WARNING_LIBRARIES = """
+import io, logging, warnings
+from pydicom import Dataset
+from medground.serving.logs import make_log
+log = make_log("all", io.StringIO())
+dataset = Dataset()
+dataset.PatientName = "CANARY^NAME"
+dataset.PatientAge = "CANARY-AGE-THAT-IS-TOO-LONG"
+dataset.StudyInstanceUID = "CANARY.UID"
+logging.getLogger("pydicom").critical("CANARY")
+warnings.warn("CANARY")
+print("done")
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +72,9 @@ def test_libraries_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("pydicom", "pynetdicom", "uvicorn.error", "dbos"):
         logging.getLogger(name).critical("PatientName: Doe^Jane")
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_libraries_warn_of_reaches_no_output_of_a_process() -> None:
+    command = [sys.executable, "-c", WARNING_LIBRARIES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("done\n", "")

@@ -75,6 +75,19 @@ def test_what_is_not_kept_vanishes(store: ObjectStore) -> None:
     assert files(store) == []
 
 
+def test_a_folder_vanishes_with_what_is_in_it_and_is_swept(store: ObjectStore) -> None:
+    with store.incoming_folder() as folder:
+        (folder / "1.dcm").write_bytes(CONTENT)
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert store.sweep(older_than_s=HOUR_S, now_s=time.time()) == 0
+        assert files(store) == ["1.dcm"]
+        assert store.sweep(older_than_s=HOUR_S, now_s=time.time() + 2 * HOUR_S) == 1  # of a killed process
+        assert list(aside(store).iterdir()) == []
+    with store.incoming_folder() as folder:
+        (folder / "1.dcm").write_bytes(CONTENT)
+    assert list(aside(store).iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["", "0" * 63, "0" * 65, "G" * 64, "../" + "0" * 61, "0" * 63 + "\n", DIGEST.upper()])
 def test_no_other_name_becomes_a_path(store: ObjectStore, name: str) -> None:
     with pytest.raises(UsageError, match="64 hexadecimal digits"):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from medground.serving.config import RetentionConfig
 from medground.serving.database import idempotency, metadata, studies, writing
+from medground.serving.grounding import ResultFile
 from medground.serving.intake import Origin
-from medground.serving.jobs import Job, nothing
+from medground.serving.jobs import Job, Then, nothing
 from medground.serving.retention import DAY_US, YOUNG_S, Retention
 from medground.serving.reviews import ReviewAction, ReviewEntry
-from tests.serving.parts import Parts
-from tests.serving.running import rows
+from tests.serving.parts import MODEL, QUESTION, Parts
+from tests.serving.running import eventually, rows
 
 KEPT = frozenset({"schema_versions"})
 
@@ -189,3 +193,80 @@ def test_what_a_killed_process_left_is_swept(parts: Parts, retention: Retention)
     parts.clock.forward(YOUNG_S + 1)
     retention.run()
     assert files(parts) == set()
+
+
+Adding = Callable[[Parts, Job, Then], object]
+
+
+def _review(parts: Parts, job: Job, then: Then) -> object:
+    entry = ReviewEntry(action=ReviewAction.SIGN)
+    return parts.reviews.add(job.job_id, "clinic", entry, seen=1, reviewer=("token:1", "Ann"), then=then)
+
+
+def _signed(parts: Parts, job: Job, then: Then) -> object:
+    """What signing adds."""
+
+    def also(connection: Connection) -> None:
+        file = ResultFile("signed", 1, "1.2", parts.store.add(b"a signed report"))
+        parts.results.add_file(connection, job.job_id, file)
+        then(connection)
+
+    return _review(parts, job, also)
+
+
+def _result(parts: Parts, job: Job, then: Then) -> object:
+    (image,) = parts.worklist.instances("clinic", job.study_key)[:1]
+    other = parts.jobs.get(_asked(parts, image.instance_id, nothing))
+    parts.jobs.begin(other)
+    file = ResultFile("json", 1, "", parts.store.add(b"a result"))
+    return parts.results.write(other, [file], MODEL, "", then)
+
+
+def _job(parts: Parts, job: Job, then: Then) -> object:
+    (image,) = parts.worklist.instances("clinic", job.study_key)[:1]
+    return _asked(parts, image.instance_id, then)
+
+
+def _asked(parts: Parts, instance_id: int, then: Then) -> str:
+    with writing(parts.engine) as connection:
+        made = parts.jobs.submit(
+            connection,
+            tenant="clinic",
+            instance_ids=[instance_id],
+            request=QUESTION,
+            model_sha256="0" * 64,
+            origin="http",
+            requested_by="t",
+        )
+        then(connection)
+    return made
+
+
+@pytest.mark.parametrize("adding", [_review, _signed, _result, _job])
+def test_what_is_added_while_a_study_is_deleted_goes_with_it(
+    parts: Parts, retention: Retention, adding: Adding
+) -> None:
+    job, held, go = whole_study(parts, 1), threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        held.set()
+        assert go.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        added = pool.submit(adding, parts, job, hold)
+        assert held.wait(60)
+        forgotten = pool.submit(retention.forget, "clinic", job.study_key)
+        assert eventually(lambda: forgotten.done() or _somebody_waits(parts.engine))
+        go.set()
+        added.result()
+        assert forgotten.result() == 2
+    assert all(not found for found in what_is_there(parts.engine).values())
+
+
+def _somebody_waits(engine: Engine) -> bool:
+    """Whether a transaction waits for another; on SQLite a writer always does."""
+    if engine.dialect.name == "sqlite":
+        return True
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with engine.connect() as connection:
+        return bool(connection.scalar(waiting))

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from medground.schema.errors import UsageError
 from medground.schema.result import GroundingResult
-from medground.serving.jobs import nothing
+from medground.serving.database import jobs
+from medground.serving.jobs import JobNotFoundError, nothing
 from medground.serving.reviews import (
     FindingStatus,
     Reason,
@@ -217,6 +218,14 @@ def test_lines_and_all_languages_can_be_written() -> None:
     assert entry("accept", text="eins\r\n\t二").text == "eins\r\n\t二"
 
 
+@pytest.fixture
+def parts(parts: Parts) -> Parts:
+    """With the job whose result is reviewed."""
+    parts.ask(parts.accept(parts.film(1)))
+    parts.within(lambda connection: connection.execute(jobs.update().values(job_id="j" * 40)))
+    return parts
+
+
 def add(
     parts: Parts, one: ReviewEntry, seen: int, tenant: str = "clinic", reviewer: tuple[str, str] = ANN
 ) -> ReviewRow:
@@ -272,6 +281,17 @@ def test_what_can_be_undone(parts: Parts) -> None:
             add(parts, entry("undo", None, undoes=undoes), 3)
     add(parts, entry("edit"), 3)
     assert add(parts, entry("undo", None, undoes=4), 4).revision == 5
+
+
+def test_nothing_is_said_of_what_is_gone_or_anothers(parts: Parts) -> None:
+    """It would outlive the deletion, and stand again when the same is asked once more."""
+    with pytest.raises(JobNotFoundError):
+        add(parts, entry("accept"), 0, tenant="other")
+    parts.within(lambda connection: connection.execute(jobs.delete()))
+    for said in (entry("accept"), entry("sign", None)):
+        with pytest.raises(JobNotFoundError):
+            add(parts, said, 0)
+    assert parts.reviews.of_tenant("clinic") == []
 
 
 def test_an_entry_that_cannot_be_recorded_is_not_there(parts: Parts) -> None:

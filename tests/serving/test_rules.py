@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from medground.data.vocabulary import load_vocabulary
+from medground.schema.errors import UsageError
 from medground.serving.config import Rule
 from medground.serving.database import deliveries, job_instances, jobs, studies
 from medground.serving.intake import Accepted, Origin
 from medground.serving.jobs import JobRequest
-from medground.serving.rules import Completion
+from medground.serving.rules import Completion, check_questions
 from tests.serving.parts import MODEL, Parts
 from tests.serving.running import rows
 
@@ -159,3 +161,12 @@ def test_every_rule_that_fits_is_asked(parts: Parts) -> None:
 def test_what_fits(rule: dict[str, str], fits: bool, tmp_path: Path) -> None:
     asked = Rule(**rule, questions=("q",))
     assert asked.fits(tenant="clinic", calling_ae="CT1", modalities="CR\\DX", body_parts="ABDOMEN\\CHEST") is fits
+
+
+def test_a_rule_that_asks_nothing_is_named_at_the_start() -> None:
+    vocabulary = load_vocabulary()
+    good = Rule(questions=("is there a nodule?", "左肺有结节吗"))
+    check_questions([good, Rule(questions=("any fracture?",))], vocabulary)
+    for question, said in (("?!", "has no words"), (" ", "empty"), ("x" * 1001, "1001 characters")):
+        with pytest.raises(UsageError, match=rf"rules\.1\.questions: .*{said}"):
+            check_questions([good, Rule(questions=("nodule", question))], vocabulary)

@@ -86,6 +86,11 @@ def test_a_service_from_its_start_to_its_end(tmp_path: Path) -> None:
         assert len(result_of(answer).studies[0].answers[0].findings) == 1
         again = post(client, film(tmp_path, 1, NODULE))
         assert again.content == answer.content
+        study = client.get("/v1/studies").json()["studies"][0]["study"]
+        for deleted in (f"/v1/studies/{study}", answer.headers["location"]):
+            assert client.delete(deleted).status_code == 204
+            answer = post(client, film(tmp_path, 1, NODULE), headers={"Prefer": "wait=30"})
+            assert answer.status_code == 200, answer.text  # its workflow had ended, and another one begins
         code, seconds, logged = it.end()
     assert (code, seconds < 20) == (0, True)
     lines = [json.loads(line) for line in logged.splitlines()]
@@ -127,7 +132,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         run = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert (run.returncode, run.stdout) == (
         2,
-        f"error: 127.0.0.1:{port} cannot be listened at (Address already in use): set http.port\n",
+        f"error: 127.0.0.1:{port} cannot be listened at (Address already in use): set http.port, or --port\n",
     )
 
 

@@ -22,7 +22,7 @@ from medground.dicom.sr import read_sr
 from medground.schema.result import GroundingResult, Verdict
 from medground.serving.database import deliveries, result_files, results, writing
 from medground.serving.intake import Accepted, Origin, Sender, read_file
-from medground.serving.jobs import Job, JobRequest, State
+from medground.serving.jobs import Job, JobRequest, State, nothing
 from medground.serving.model import SharedReader
 from medground.serving.service import Service
 from medground.serving.worker import DeliveryError, Worker
@@ -381,6 +381,21 @@ def test_while_the_database_is_away_a_delivery_waits_too(bench: Bench) -> None:
     replace(bench.worker, deliveries=waiting).deliver(job.job_id, "pacs", 0)  # type: ignore[arg-type]
     assert bench.slept == [1.0, 1.0]
     assert state_of(bench, job) == ("done", 1, "")
+
+
+def test_what_is_deleted_while_it_is_sent_was_exported_all_the_same(bench: Bench) -> None:
+    job = delivered(bench)
+
+    class Slow:
+        def send(self, files: Sequence[Path]) -> None:
+            bench.archive.send(files)
+            assert bench.service.retention.forget_job(job.job_id, "clinic", nothing)
+
+    replace(bench.worker, archives={"pacs": Slow()}).deliver(job.job_id, "pacs", 0)
+    assert len(bench.archive.sent) == 1
+    assert bench.audited(job, Action.EXPORTED) == [(Outcome.SUCCESS, {"destination": "pacs", "attempt": 1})]
+    bench.worker.deliver(job.job_id, "pacs", 0)
+    assert len(bench.archive.sent) == 1
 
 
 def test_the_log_says_what_was_done_and_of_whom_nothing(bench: Bench) -> None:

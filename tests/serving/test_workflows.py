@@ -67,6 +67,7 @@ def test_what_is_begun_twice_is_done_once(tmp_path: Path) -> None:
         time.sleep(0.5)
         assert sorted(done.answers) == [("job", 1), ("job", 2)]
         assert sorted(done.deliveries) == [("job", "gone", 0), ("job", "pacs", 0)]
+        assert (tmp_path / "workflows.db").stat().st_mode & 0o777 == 0o600
         assert not workflows.is_dead("job-1")
         assert not workflows.is_dead("never begun")
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pynetdicom.presentation import PresentationContext
 
@@ -19,9 +20,11 @@ from medground.serving.dicom_receiver.instances import Intake
 from medground.serving.dicom_receiver.negotiation import (
     APPLICATION_CONTEXT,
     AssociationRequest,
+    Titles,
     abort,
     acceptance,
     read_request,
+    read_titles,
     rejection,
     release_response,
 )
@@ -30,6 +33,7 @@ from medground.serving.dicom_receiver.storage import Caller
 from medground.serving.dicom_receiver.wire import AbortReason, EndedError, Ending, PduType, Wire
 
 _log = logging.getLogger(__name__)
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +144,17 @@ class Connection:
 
     def _last_words(self) -> bytes:
         """Everything but what is said last, which is returned."""
-        request = self._request()
-        if request is None:
+        body = self._request()
+        if body is None:
             return b""
-        peer = self._judged(request)
+        titles = self._read(read_titles, body)
+        peer = self._known(titles)
         if isinstance(peer, RefusalReason):
-            self._refuse(peer, request)
-            return rejection(REJECTIONS[peer])
+            return self._reject(peer, titles)
+        request = self._read(read_request, body)
+        reason = self._unwanted(request)
+        if reason is not None:
+            return self._reject(reason, titles)
         ending = self._serve(request, peer)
         if ending is Ending.RELEASED:
             return release_response()
@@ -154,8 +162,8 @@ class Connection:
             return abort(None)
         raise EndedError(ending)
 
-    def _request(self) -> AssociationRequest | None:
-        """What is asked for; None if it did not come to that."""
+    def _request(self) -> memoryview | None:
+        """What is asked for, as it came; None if it did not come to that."""
         deadline = self._receiving.clock() + self._receiving.limits.associate_seconds
         try:
             if self._receiving.tls is not None:
@@ -168,25 +176,36 @@ class Connection:
             kind, body = self._wire.read(left, whole_seconds=left)
             if kind != PduType.ASSOCIATE_RQ:
                 raise EndedError(Ending.BROKEN, AbortReason.UNEXPECTED_PDU)
-            return read_request(body)
+            return body
         except EndedError:
             self._refuse(RefusalReason.NO_REQUEST)
             raise
 
-    def _judged(self, request: AssociationRequest) -> Peer | RefusalReason:
-        """Who asks, or why he is refused; if he is not, he has a place now."""
-        if not request.is_version_1:
+    def _read(self, read: Callable[[memoryview], Part], body: memoryview) -> Part:
+        try:
+            return read(body)
+        except EndedError:
+            self._refuse(RefusalReason.NO_REQUEST)
+            raise
+
+    def _known(self, titles: Titles) -> Peer | RefusalReason:
+        """Who asks, or why he is refused."""
+        if not titles.is_version_1:
             return RefusalReason.PROTOCOL_VERSION
-        found = self._receiving.peers.find(request.calling_ae_title, request.called_ae_title, self._address)
-        if isinstance(found, RefusalReason):
-            return found
+        return self._receiving.peers.find(titles.calling, titles.called, self._address)
+
+    def _unwanted(self, request: AssociationRequest) -> RefusalReason | None:
+        """Why somebody who is known is refused; if he is not, he has a place now."""
         if request.application_context != APPLICATION_CONTEXT:
             return RefusalReason.APPLICATION_CONTEXT
-        return found if self._receiving.places.acquire(blocking=False) else RefusalReason.ASSOCIATIONS
+        return None if self._receiving.places.acquire(blocking=False) else RefusalReason.ASSOCIATIONS
 
-    def _refuse(self, reason: RefusalReason, request: AssociationRequest | None = None) -> None:
-        titles = (request.calling_ae_title, request.called_ae_title) if request is not None else ("", "")
-        calling, called = map(printable_title, titles)
+    def _reject(self, reason: RefusalReason, titles: Titles) -> bytes:
+        self._refuse(reason, titles)
+        return rejection(REJECTIONS[reason])
+
+    def _refuse(self, reason: RefusalReason, titles: Titles | None = None) -> None:
+        calling, called = map(printable_title, (titles.calling, titles.called) if titles is not None else ("", ""))
         self._receiving.refuse(Refusal(reason, str(self._address), calling, called))
 
     def _serve(self, request: AssociationRequest, peer: Peer) -> Ending:

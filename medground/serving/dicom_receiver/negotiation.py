@@ -24,6 +24,7 @@ from medground.serving.dicom_receiver.wire import AbortReason, EndedError, Endin
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 _VERSION_1: Final = 1  # bit 0 (PS3.8 table 9-11)
+_FIXED: Final = struct.Struct(">H2x16s16s32x")
 MOST_CONTEXTS: Final = 128  # their ids are the odd numbers of a byte
 
 
@@ -37,12 +38,25 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Titles:
+    """Who wants an association, from the fixed part of what he sends (PS3.8 table 9-11).
+
+    Attributes:
+        calling, called: AE titles without spaces around them.
+        is_version_1: of the protocol, the only one there is.
+    """
+
+    calling: str
+    called: str
+    is_version_1: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationRequest:
     """What somebody asks for who wants an association.
 
     Attributes:
         calling_ae_title, called_ae_title: without spaces around them.
-        is_version_1: of the protocol, the only one there is.
         application_context: UID.
         contexts: proposed.
         max_pdu_bytes: that it takes; 0 for any.
@@ -50,10 +64,28 @@ class AssociationRequest:
 
     calling_ae_title: str
     called_ae_title: str
-    is_version_1: bool
     application_context: str
     contexts: tuple[PresentationContext, ...]
     max_pdu_bytes: int
+
+
+def read_titles(body: memoryview) -> Titles:
+    """Who sends an A-ASSOCIATE-RQ; to decode the rest of it takes seconds if it is made to.
+
+    Args:
+        body: what follows its length.
+
+    Raises:
+        EndedError: it is too short.
+    """
+    if len(body) < _FIXED.size:
+        raise EndedError(Ending.BROKEN, AbortReason.INVALID_PARAMETER)
+    version, called, calling = _FIXED.unpack_from(body)
+    return Titles(_title(calling), _title(called), bool(version & _VERSION_1))
+
+
+def _title(field: bytes) -> str:
+    return field.decode("ascii", "replace").strip()
 
 
 def read_request(body: memoryview) -> AssociationRequest:
@@ -62,12 +94,10 @@ def read_request(body: memoryview) -> AssociationRequest:
     Raises:
         EndedError: it is none.
     """
-    pdu = A_ASSOCIATE_RQ()
-    primitive = _decoded(pdu, PduType.ASSOCIATE_RQ, body)
+    primitive = _decoded(A_ASSOCIATE_RQ(), PduType.ASSOCIATE_RQ, body)
     return AssociationRequest(
         str(primitive.calling_ae_title).strip(),
         str(primitive.called_ae_title).strip(),
-        bool(pdu.protocol_version & _VERSION_1),
         str(primitive.application_context_name or ""),
         tuple(primitive.presentation_context_definition_list),
         _max_pdu_bytes(primitive),

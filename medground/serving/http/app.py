@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 import medground
 from medground.serving.http import grounding, jobs, model, operations, pacs, review_export, reviews, signing, studies
+from medground.serving.http.examples import add_examples
 from medground.serving.http.gate import Gate
 from medground.serving.http.problems import Problem, add_problems
 from medground.serving.service import Service
@@ -37,7 +38,7 @@ def create_app(service: Service) -> FastAPI:
     add_problems(app)
     for part in (grounding, jobs, studies, pacs, review_export, reviews, signing, model, operations):
         app.include_router(part.router)
-    _add_problem_schema(app)
+    _complete_document(app)
     if service.config.http.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -54,13 +55,14 @@ def guarded(service: Service) -> ASGIApp:
     return Gate(create_app(service), service)
 
 
-def _add_problem_schema(app: FastAPI) -> None:
-    """Every problem in the OpenAPI document refers to one schema, which no route returns by itself."""
+def _complete_document(app: FastAPI) -> None:
+    """Add to the OpenAPI document the examples, and the one schema that every problem refers to."""
     made = app.openapi
 
     def openapi() -> dict[str, object]:
         document = made()
         document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        add_examples(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for extending it

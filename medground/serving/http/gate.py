@@ -13,8 +13,8 @@ from medground.serving.http.problems import ProblemError, response_of
 from medground.serving.service import Service
 
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # a UUID: no patient's number
-_FORM = b"multipart/form-data"
-MAX_TEXT_BYTES = 2**20  # of a body that is no form with files: it is held in memory, before who sends it is asked
+_FORM, _TAKE_FILES = b"multipart/form-data", frozenset({"/v1/ground", "/v1/studies"})
+MAX_TEXT_BYTES = 2**20  # of every other body: it is held in memory, before who sends it is asked
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -60,7 +60,7 @@ class Gate:
             await send(message)
 
         try:
-            limit = self._limit(headers)
+            limit = self._limit(scope["path"], headers)
             refused = self._announced(headers, limit)
             if refused is not None:
                 await response_of(refused)(scope, receive, send_with_headers)
@@ -76,10 +76,11 @@ class Gate:
         finally:
             self._note(scope, status, request_id, time.perf_counter() - started)
 
-    def _limit(self, headers: dict[bytes, bytes]) -> int:
-        """Bytes that the body may have."""
+    def _limit(self, path: str, headers: dict[bytes, bytes]) -> int:
+        """Bytes that the body may have: what it says of itself opens nothing where no files are taken."""
         most = self._service.config.http.max_body_bytes
-        return most if headers.get(b"content-type", b"").lower().startswith(_FORM) else min(most, MAX_TEXT_BYTES)
+        is_upload = path in _TAKE_FILES and headers.get(b"content-type", b"").lower().startswith(_FORM)
+        return most if is_upload else min(most, MAX_TEXT_BYTES)
 
     def _announced(self, headers: dict[bytes, bytes], limit: int) -> ProblemError | None:
         text = headers.get(b"content-length", b"0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,11 +23,11 @@ from medground.serving.access.scope import Principal
 from medground.serving.database import idempotency, insert_new, instances, writing
 from medground.serving.grounding import JSON
 from medground.serving.http.pacs import pull_study
-from medground.serving.http.problems import ProblemError, problems
+from medground.serving.http.problems import ProblemError, problems, told
 from medground.serving.http.security import MayGround, ServiceOf, address_of
 from medground.serving.http.uploads import read_form, receive, record_stored, refuse_if_nothing
 from medground.serving.http.views import JobView, job_view
-from medground.serving.intake import Origin, Sender
+from medground.serving.intake import Origin, Sender, study_key
 from medground.serving.jobs import ENDED, Job, JobRequest, State
 from medground.serving.service import Service
 
@@ -79,6 +80,13 @@ _BODY = {
 }
 
 
+def is_foreign(question: str) -> bool:
+    """Whether a question is in neither the letters of English nor the characters of Chinese, for the most part."""
+    letters = [letter for letter in question if letter.isalpha()]
+    known = sum(unicodedata.name(letter, "").startswith(("LATIN", "CJK")) for letter in letters)
+    return 2 * known < len(letters)
+
+
 def preferred_wait_s(header: str | None, most_s: float) -> float:
     """How long to wait for an answer by what `Prefer` asks for (RFC 7240).
 
@@ -117,9 +125,9 @@ async def ground(
     """
     form = await read_form(request, service)
     try:
-        asked = _request_of(form, service)
+        asked = _request_of(form, service, who)
         if "study" in form or "source" in form:
-            ids, refused = await anyio.to_thread.run_sync(_images_of, request, form, service, who), 0
+            ids, refused = await anyio.to_thread.run_sync(_images_of, request, form, service, who)
         else:
             received = await receive(form, service, Sender(who.tenant, Origin.HTTP))
             refuse_if_nothing(received)
@@ -137,10 +145,10 @@ async def ground(
     job = await anyio.to_thread.run_sync(submit.run)
     service.nudge()
     job = await _wait_for(service, job, preferred_wait_s(prefer, service.config.http.max_wait_s))
-    return await anyio.to_thread.run_sync(_answer, service, job, refused)
+    return await anyio.to_thread.run_sync(_answer, request, service, who, job, refused)
 
 
-def _request_of(form: FormData, service: Service) -> JobRequest:
+def _request_of(form: FormData, service: Service, who: Principal) -> JobRequest:
     unknown = sorted(set(form.keys()) - _FIELDS)
     if unknown:
         raise ProblemError(422, "invalid-request", f"the form has a field that is not known; known: {sorted(_FIELDS)}")
@@ -155,17 +163,23 @@ def _request_of(form: FormData, service: Service) -> JobRequest:
     except ValidationError as cause:
         first = cause.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]).replace("queries", "query")
-        raise ProblemError(422, "invalid-request", f"{where}: {first['msg']}") from cause
+        said = "ask one question or more" if first["type"] == "too_short" else told(first["msg"])
+        raise ProblemError(422, "invalid-request", f"{where}: {said}") from cause
     for name in asked.deliver_to:
-        if name not in service.config.destinations:
+        destination = service.config.destinations.get(name)
+        if destination is None or not destination.serves(who.tenant):
             raise ProblemError(422, "unknown-destination", "deliver_to names a destination that the config has not")
     for query in asked.queries:
-        understand(query, service.model.vocabulary)  # QueryError for what is no question, before anything is kept
+        question = understand(query, service.model.vocabulary)  # QueryError before anything is kept
+        if not (question.phrases or question.everything) and is_foreign(query):
+            said = "a question is in a script that is not read here; ask in English or Chinese"
+            raise ProblemError(422, "unknown-language", said)
     return asked
 
 
-def _images_of(request: Request, form: FormData, service: Service, who: Principal) -> list[int]:
-    """The images of a study that is here, or that an archive has."""
+def _images_of(request: Request, form: FormData, service: Service, who: Principal) -> tuple[list[int], int]:
+    """The images of a study that is here, or that an archive has; and how many of its files were refused."""
+    refused = 0
     named = [str(name) for name in form.getlist("study")]
     sources = [str(name) for name in form.getlist("source")]
     if len(named) + len(sources) != 1 or "file" in form:
@@ -174,8 +188,8 @@ def _images_of(request: Request, form: FormData, service: Service, who: Principa
         uid = str(form.get("study_instance_uid", ""))
         if not _UID.fullmatch(uid) or len(uid) > 64:
             raise ProblemError(422, "invalid-request", "study_instance_uid has digits and dots, at most 64")
-        stored = pull_study(request, service, who, sources[0], uid)
-        named = list(stored.studies[:1])
+        refused = sum(pull_study(request, service, who, sources[0], uid).refused.values())
+        named = [study_key(who.tenant, uid)]  # and no other that the archive may have sent
     elif not _STUDY.fullmatch(named[0]):
         raise ProblemError(
             422, "invalid-request", "a study is named by 24 hexadecimal digits, as GET /v1/studies gives it"
@@ -187,7 +201,7 @@ def _images_of(request: Request, form: FormData, service: Service, who: Principa
         ids = list(found)
     if not ids:
         raise ProblemError(404, "not-found", "there is no such study; GET /v1/studies lists them")
-    return ids
+    return ids, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +271,14 @@ async def _wait_for(service: Service, job: Job, seconds: float) -> Job:
     return job
 
 
-def _answer(service: Service, job: Job, refused: int) -> Response:
+def _answer(request: Request, service: Service, who: Principal, job: Job, refused: int) -> Response:
     headers = {"Location": f"/v1/jobs/{job.job_id}", "X-Refused-Files": str(refused)}
     if job.state is State.DONE:
         headers["Content-Location"] = f"/v1/jobs/{job.job_id}/result"
         digest = service.results.digest(job.job_id, job.tenant, JSON)
-        return Response(service.store.read(digest), 200, headers, "application/json")
+        content, about = service.store.read(digest), (ObjectKind.RESULT, job.job_id)
+        service.record(who, Action.RESULT_READ, source=address_of(request), about=about, format=JSON)
+        return Response(content, 200, headers, "application/json")
     if job.state is State.FAILED and job.problem is not None:
         is_ours = job.problem.kind == "InternalError"
         raise ProblemError(500 if is_ours else 422, "job-failed", job.problem.detail, headers)

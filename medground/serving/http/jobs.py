@@ -17,7 +17,7 @@ from medground.audit.event import Action, ObjectKind
 from medground.schema.result import GroundingResult
 from medground.serving.access.scope import Principal
 from medground.serving.database import deliveries
-from medground.serving.grounding import JSON, OVERLAY
+from medground.serving.grounding import JSON, OVERLAY, SIGNED
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
 from medground.serving.http.views import DeliveryView, JobView, ProblemView, job_view
@@ -27,6 +27,7 @@ from medground.serving.service import Service
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{40}$", description="of a job, as POST /v1/ground gives it")]
 Number = Annotated[int, Query(ge=1, le=10_000, description="counted from 1")]
+Newest = Annotated[int | None, Query(ge=1, le=10_000, description="counted from 1; the newest if left out")]
 DICOM = "application/dicom"
 EVENT_PAUSE_S = 0.25
 
@@ -48,6 +49,13 @@ def result(request: Request, service: ServiceOf, who: MayRead, job: JobId) -> Re
 def report(request: Request, service: ServiceOf, who: MayRead, job: JobId, number: Number = 1) -> Response:
     """A structured report of the result, as a DICOM file."""
     return Response(_file(request, service, who, job, "sr", number), media_type=DICOM)
+
+
+@router.get("/{job}/signed", responses={200: {"content": {DICOM: {}}}, **problems(404, 422)}, response_class=Response)
+def signed(request: Request, service: ServiceOf, who: MayRead, job: JobId, number: Newest = None) -> Response:
+    """The signed report, with its reviewer as observer, as a DICOM file; the newest if no number is given."""
+    newest = max(1, service.results.counts(job).get(SIGNED, 0))
+    return Response(_file(request, service, who, job, SIGNED, number or newest), media_type=DICOM)
 
 
 @router.get("/{job}/gsps", responses={200: {"content": {DICOM: {}}}, **problems(404, 422)}, response_class=Response)
@@ -72,12 +80,15 @@ def overlay(request: Request, service: ServiceOf, who: MayRead, job: JobId, numb
     response_class=Response,
 )
 async def events(service: ServiceOf, who: MayRead, job: JobId) -> Response:
-    """Where the job stands, told as it changes, until it has ended (server-sent events; data as for the job itself)."""
+    """Where the job stands, told as it changes, until it has ended (server-sent events; data as for the job itself).
+
+    The stream ends with the credentials, too.
+    """
     first = await anyio.to_thread.run_sync(service.jobs.get, job, who.tenant)
-    return EventSourceResponse(_events(service, first), ping=15)
+    return EventSourceResponse(_events(service, who, first), ping=15)
 
 
-async def _events(service: Service, current: Job) -> AsyncIterator[ServerSentEvent]:
+async def _events(service: Service, who: Principal, current: Job) -> AsyncIterator[ServerSentEvent]:
     told = ""
     while True:
         view = await anyio.to_thread.run_sync(_view, service, current)
@@ -85,7 +96,7 @@ async def _events(service: Service, current: Job) -> AsyncIterator[ServerSentEve
         if data != told:
             told = data
             yield ServerSentEvent(data=data, event=view.state.value, id=str(current.updated_us))
-        if current.state in ENDED or service.ending.is_set():
+        if current.state in ENDED or service.ending.is_set() or who.is_expired(service.jobs.now_us()):
             return
         await anyio.sleep(EVENT_PAUSE_S)
         current = await anyio.to_thread.run_sync(service.jobs.get, current.job_id)

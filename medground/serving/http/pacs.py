@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -39,7 +37,7 @@ class FoundStudyView(BaseModel):
     instances: int | None
 
 
-class StudySearch(BaseModel):
+class ArchiveSearch(BaseModel):
     """What to look for; what is left out does not matter. In a body, so that no URL names a patient."""
 
     model_config = {"extra": "forbid"}
@@ -70,12 +68,12 @@ def studies(
     at_most: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> tuple[FoundStudyView, ...]:
     """Studies of an archive by date and modality; to look for a patient, `POST /v1/pacs/studies/search`."""
-    wanted = StudySearch(source=source, study_date=study_date, modality=modality, at_most=at_most)
+    wanted = ArchiveSearch(source=source, study_date=study_date, modality=modality, at_most=at_most)
     return _found(request, service, who, wanted)
 
 
 @router.post("/studies/search", responses=problems(400, 404, 413, 422, 502))
-def search(request: Request, service: ServiceOf, who: MayRead, wanted: StudySearch) -> tuple[FoundStudyView, ...]:
+def search(request: Request, service: ServiceOf, who: MayRead, wanted: ArchiveSearch) -> tuple[FoundStudyView, ...]:
     """Studies of an archive."""
     return _found(request, service, who, wanted)
 
@@ -94,13 +92,13 @@ def pull_study(request: Request, service: Service, who: Principal, source: str, 
         PeerError: the archive does not answer as it should.
         InputError: nothing of it is an image that can be read.
     """
-    archive = _archive(service, source)
+    archive = _archive(service, who, source)
     accepted: list[Accepted] = []
     refused: dict[str, int] = {}
     first: InputError | None = None
     sender = Sender(who.tenant, Origin.PULL)
-    with tempfile.TemporaryDirectory(prefix="medground-", dir=service.config.state) as folder:
-        files = archive.fetch_study(uid, Path(folder))
+    with service.store.incoming_folder() as folder:
+        files = archive.fetch_study(uid, folder)
         if not files:
             raise ProblemError(404, "not-found", "the archive has no such study")
         for path in files:
@@ -123,7 +121,7 @@ def pull_study(request: Request, service: Service, who: Principal, source: str, 
     return StoredView(studies=keys, accepted=len(accepted), new=new, refused=refused)
 
 
-def _found(request: Request, service: Service, who: Principal, wanted: StudySearch) -> tuple[FoundStudyView, ...]:
+def _found(request: Request, service: Service, who: Principal, wanted: ArchiveSearch) -> tuple[FoundStudyView, ...]:
     filters = StudyFilter(
         patient_id=wanted.patient_id,
         accession_number=wanted.accession_number,
@@ -131,7 +129,7 @@ def _found(request: Request, service: Service, who: Principal, wanted: StudySear
         modality=wanted.modality,
         at_most=wanted.at_most,
     )
-    found = _archive(service, wanted.source).find_studies(filters)
+    found = _archive(service, who, wanted.source).find_studies(filters)
     service.record(who, Action.STUDIES_SEARCHED, source=address_of(request), studies=len(found), origin="pacs")
     return tuple(
         FoundStudyView(
@@ -148,8 +146,8 @@ def _found(request: Request, service: Service, who: Principal, wanted: StudySear
     )
 
 
-def _archive(service: Service, source: str) -> DicomWebArchive:
+def _archive(service: Service, who: Principal, source: str) -> DicomWebArchive:
     archive = service.pulls.get(source)
-    if archive is None:
+    if archive is None or not service.config.destinations[source].serves(who.tenant):
         raise ProblemError(404, "not-found", "the config has no archive of that name with `pull`")
     return archive

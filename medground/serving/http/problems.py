@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -70,6 +71,11 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
 )
 
 
+def told(message: str) -> str:
+    """What pydantic says is wrong, without its word for where it was noticed."""
+    return message.removeprefix("Value error, ")
+
+
 def response_of(error: Exception) -> JSONResponse:
     """The answer to an error; of one that is not ours it says nothing but that there was one."""
     headers: dict[str, str] = {}
@@ -113,14 +119,19 @@ def add_problems(app: FastAPI) -> None:
         del request
         first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": ""}
         where = ".".join(str(part) for part in first["loc"] if str(part).isprintable())
-        return _response(422, "invalid-request", f"{where}: {first['msg']}"[:300], {})
+        return _response(422, "invalid-request", f"{where}: {told(str(first['msg']))}"[:300], {})
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         del request
         status = error.status_code if isinstance(error, HTTPException) else 500
         kind = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}.get(status, "http")
         headers = dict((error.headers if isinstance(error, HTTPException) else None) or {})
-        return _response(status, kind, str(getattr(error, "detail", "")), headers)
+        detail = str(getattr(error, "detail", ""))
+        if status == 404:
+            detail = "there is no such route; GET /v1/openapi.json lists them"
+        if status == 405:
+            detail = f"this route does not take that method; it takes {headers.get('allow') or headers.get('Allow')}"
+        return _response(status, kind, detail, headers)
 
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
@@ -130,9 +141,15 @@ def add_problems(app: FastAPI) -> None:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The OpenAPI responses of a route that may answer with problems of these statuses, besides those of access."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     of_all = (401, 403, 429, 500, 503)
-    return {status: {"description": _MEANING[status], "content": content} for status in sorted({*of_all, *statuses})}
+    return {status: _declared(status) for status in sorted({*of_all, *statuses})}
+
+
+def _declared(status: int) -> dict[str, object]:
+    kind, detail = _EXAMPLES[status]
+    example = json.loads(bytes(_response(status, kind, detail, {}).body))
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    return {"description": _MEANING[status], "content": {MEDIA_TYPE: content}}
 
 
 _MEANING = {
@@ -148,4 +165,18 @@ _MEANING = {
     500: "a fault of the service",
     502: "the archive does not answer, or not as it should",
     503: "something the service needs does not answer",
+}
+_EXAMPLES = {
+    400: ("bad-request", "the form cannot be read: it is damaged or cut short"),
+    401: ("not-authenticated", "no credentials were sent; send the header `Authorization: Bearer TOKEN`"),
+    403: ("forbidden", "this needs the scope sign, and these credentials have read; ask an administrator for others"),
+    404: ("not-found", "there is no such study; GET /v1/studies lists them"),
+    409: ("stale-review", "somebody else has reviewed the result since; read what he wrote, then add yours"),
+    413: ("too-large", "this request may have 536870912 bytes; send the study in several requests"),
+    415: ("media-type", "the body must be multipart/form-data with the fields `file` and `query`"),
+    422: ("not-an-image", "the upload holds no image object"),
+    429: ("quota", "600 requests a minute are allowed; try again in 4 s"),
+    500: ("internal", "the service failed; the log has more under the id in X-Request-Id"),
+    502: ("archive", "the archive is not reached"),
+    503: ("unavailable", "the database does not answer; nothing was lost, try again in a few seconds"),
 }

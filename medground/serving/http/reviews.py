@@ -73,9 +73,12 @@ class ReviewState(BaseModel):
 
 
 @router.get("", responses=problems(404, 422))
-def review(service: ServiceOf, who: MayRead, job: JobId) -> ReviewState:
+def review(request: Request, service: ServiceOf, who: MayRead, job: JobId) -> ReviewState:
     """What people said of a result."""
-    return _state(service, who, job)
+    state = _state(service, who, job)
+    about = (ObjectKind.RESULT, job)
+    service.record(who, Action.RESULT_READ, source=address_of(request), about=about, format="review")
+    return state
 
 
 @router.post("", responses=problems(400, 404, 409, 413, 422), status_code=201)

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from medground.audit.event import Action, Outcome
 from medground.schema.errors import AccessError
-from medground.serving.access.scope import Principal, Scope
+from medground.serving.access.scope import Principal, PrincipalKind, Scope
 from medground.serving.service import Service
 
 BEARER = HTTPBearer(auto_error=False, description="`mg_...` from `medground token create`, or a JWT of the OIDC issuer")
@@ -50,7 +50,7 @@ def needs(scope: Scope) -> Callable[..., Principal]:
         except AccessError as error:
             service.metrics.refusals.labels(reason=error.reason or "other").inc()
             service.record(
-                known,
+                known or _proven(error),
                 Action.REFUSED,
                 source=address_of(request),
                 outcome=Outcome.MINOR_FAILURE,
@@ -65,6 +65,14 @@ def needs(scope: Scope) -> Callable[..., Principal]:
     check.__name__ = f"needs_{scope.value}"
     check.scope = scope  # type: ignore[attr-defined]  # read by the test of every route by every scope
     return check
+
+
+def _proven(error: AccessError) -> Principal | None:
+    """Whose credentials they were that count no more; None where that was not proven."""
+    if error.subject is None:
+        return None
+    kind = PrincipalKind(error.subject.partition(":")[0])
+    return Principal(error.subject, kind, "", frozenset(), error.subject)
 
 
 def may(scope: Scope) -> object:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from medground.audit.event import Action, ObjectKind
-from medground.serving.grounding import ResultFile, files_of
+from medground.serving.grounding import SIGNED, ResultFile, files_of
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.reviews import read_result
 from medground.serving.http.security import MayRead, MaySign, ServiceOf, address_of
@@ -21,7 +21,7 @@ from medground.serving.signing import Signature, check_reviewed, open_study, sig
 from medground.serving.times import time_of
 
 router = APIRouter(prefix="/v1/studies", tags=["reviews"])
-SIGNED, SIGNED_JSON = "signed", "signed-json"
+SIGNED_JSON = "signed-json"
 
 
 class NewSignature(BaseModel):

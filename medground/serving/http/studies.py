@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from medground.audit.event import Action, ObjectKind
 from medground.serving.access.scope import Principal
 from medground.serving.frames import FrameValues, frame_values
+from medground.serving.grounding import SIGNED
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
 from medground.serving.http.uploads import read_form, receive, record_stored, refuse_if_nothing
@@ -150,6 +151,7 @@ def results(request: Request, service: ServiceOf, who: MayRead, study: StudyKey)
                 goes_beyond=row.replaces or None,
                 created=time_of(row.created_us),
                 reports=counts.get("sr", 0),
+                signed_reports=counts.get(SIGNED, 0),
                 presentation_states=counts.get("gsps", 0),
                 overlays=counts.get("overlay", 0),
             )
@@ -158,9 +160,10 @@ def results(request: Request, service: ServiceOf, who: MayRead, study: StudyKey)
 
 
 @router.get("/{study}/series", responses=problems(404, 422))
-def series(service: ServiceOf, who: MayRead, study: StudyKey) -> tuple[SeriesView, ...]:
+def series(request: Request, service: ServiceOf, who: MayRead, study: StudyKey) -> tuple[SeriesView, ...]:
     """The series of a study, with what their frames are asked for by."""
     service.worklist.get(who.tenant, study)
+    service.record(who, Action.STUDY_READ, source=address_of(request), about=(ObjectKind.STUDY, study))
     by_series: dict[str, list[InstanceView]] = {}
     for one in service.worklist.instances(who.tenant, study):
         view = InstanceView(id=one.instance_id, sop_instance_uid=one.sop_uid, modality=one.modality, frames=one.frames)

@@ -54,6 +54,7 @@ class ResultView(BaseModel):
     goes_beyond: str | None = Field(description="job whose result was about fewer images of the same study")
     created: datetime
     reports: int
+    signed_reports: int
     presentation_states: int
     overlays: int
 

@@ -20,6 +20,7 @@ from pynetdicom.presentation import build_context
 from tests.serving.dicom_receiver.running import CALLER, MEDGROUND
 
 STORE, ECHO, ACTION, EVENT_RESPONSE = 0x0001, 0x0030, 0x0130, 0x8100
+ACCEPTED, REJECTED, RELEASE_RESPONSE, ABORT = 2, 3, 6, 7  # kinds of PDU (PS3.8 section 9.3)
 
 
 def request_bytes(

@@ -11,6 +11,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from medground.serving.dicom_receiver.wire import Ending
 from tests.serving.dicom_receiver.raw_peer import (
+    ABORT,
+    ACCEPTED,
     ECHO,
     EVENT_RESPONSE,
     RawPeer,
@@ -23,7 +25,6 @@ from tests.serving.dicom_receiver.raw_peer import (
 )
 from tests.serving.dicom_receiver.running import Running, eventually, running
 
-ACCEPTED, ABORT = 2, 7
 VERIFICATION = "1.2.840.10008.1.1"
 PROPOSED = ((CTImageStorage, (ExplicitVRLittleEndian,)), (VERIFICATION, (ExplicitVRLittleEndian,)))
 ECHO_COMMAND = {"AffectedSOPClassUID": VERIFICATION, "MessageID": 9, "CommandDataSetType": 0x0101}

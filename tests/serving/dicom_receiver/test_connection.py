@@ -17,10 +17,8 @@ from medground.serving.dicom_receiver.peers import Refusal, RefusalReason
 from medground.serving.dicom_receiver.receiver import DicomReceiver
 from medground.serving.dicom_receiver.wire import Ending
 from tests.serving.dicom_receiver.folder_intake import FolderIntake
-from tests.serving.dicom_receiver.raw_peer import RawPeer, pdu, request_bytes
+from tests.serving.dicom_receiver.raw_peer import ABORT, ACCEPTED, REJECTED, RawPeer, pdu, request_bytes
 from tests.serving.dicom_receiver.running import CALLER, LOOPBACK, MEDGROUND, eventually, peer, running
-
-ACCEPTED, REJECTED, ABORT = 2, 3, 7
 
 
 def own_address() -> str:
@@ -56,6 +54,16 @@ def test_who_is_not_configured_is_rejected(
         assert caller.read() is None
         assert here.refusals == [refusal]
     assert here.summaries == []
+
+
+@pytest.mark.parametrize("network", ["127.0.0.1/32", "192.0.2.0/24"])
+def test_what_a_stranger_asks_for_is_not_even_read(tmp_path: Path, network: str) -> None:
+    """To decode a request that is made for it takes seconds."""
+    garbled = request_bytes(calling="STRANGER")[:-4] + b"\xff\xff\xff\xff"
+    with running(tmp_path, peers=(peer(network=network),)) as here, RawPeer(here.port) as caller:
+        caller.send(garbled)
+        assert caller.read() == (REJECTED, bytes([0, 1, 1, 3]))
+        assert [one.calling_ae_title for one in here.refusals] == ["STRANGER"]
 
 
 def test_nobody_is_let_in_by_default(tmp_path: Path) -> None:

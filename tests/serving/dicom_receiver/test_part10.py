@@ -13,7 +13,7 @@ from medground.schema.errors import UnreadableFileError
 from medground.serving.dicom_receiver.implementation import implementation_class_uid
 from medground.serving.dicom_receiver.part10 import Part10Head, part10_head, read_part10_head
 from tests.serving.dicom_receiver.running import write_image
-from tests.serving.dicom_receiver.test_receiver import data_set_bytes
+from tests.serving.dicom_receiver.senders import data_set_bytes
 
 
 @pytest.mark.parametrize("instance", ["1.2.3", "1.2.34", "2.25.abc-d"])

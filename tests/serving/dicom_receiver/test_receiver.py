@@ -32,7 +32,16 @@ from medground.serving.dicom_receiver.peers import RefusalReason
 from medground.serving.dicom_receiver.receiver import DicomReceiver
 from medground.serving.dicom_receiver.wire import Ending
 from tests.serving.dicom_receiver.folder_intake import FolderIntake
-from tests.serving.dicom_receiver.raw_peer import RawPeer, fragment, request_bytes, store_command
+from tests.serving.dicom_receiver.raw_peer import (
+    ABORT,
+    ACCEPTED,
+    REJECTED,
+    RELEASE_RESPONSE,
+    RawPeer,
+    fragment,
+    request_bytes,
+    store_command,
+)
 from tests.serving.dicom_receiver.running import (
     CALLER,
     LOOPBACK,
@@ -43,8 +52,8 @@ from tests.serving.dicom_receiver.running import (
     running,
     write_image,
 )
+from tests.serving.dicom_receiver.senders import data_set_bytes, pynetdicom_stores, storescu
 
-ACCEPTED, REJECTED, RELEASE_RESPONSE, ABORT = 2, 3, 6, 7
 LOCAL_LIMIT = bytes([0, 2, 3, 2])  # transient, by the provider (presentation), local limit exceeded
 PROPOSAL = {
     ExplicitVRLittleEndian: "--propose-little",
@@ -55,33 +64,6 @@ PROPOSAL = {
     JPEG2000Lossless: "--propose-j2k-lossless",
     RLELossless: "--propose-rle",
 }
-
-
-def storescu(port: int, path: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
-    """DCMTK's own: pynetdicom puts a program of the same name into the virtual environment."""
-    program = shutil.which("storescu", path="/usr/local/bin:/usr/bin:/bin")
-    assert program is not None
-    command = [program, "-aet", CALLER, "-aec", MEDGROUND, *options, LOOPBACK, str(port), path]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-
-
-def data_set_bytes(path: Path) -> bytes:
-    """What follows the file meta information."""
-    content = path.read_bytes()
-    return content[144 + pydicom.filereader.read_file_meta_info(path).FileMetaInformationGroupLength :]
-
-
-def pynetdicom_stores(port: int, path: Path, **tls: object) -> int:
-    """Status that pynetdicom gets for a file."""
-    dataset = pydicom.dcmread(path)
-    entity = AE(ae_title=CALLER)
-    entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
-    association = entity.associate("localhost" if tls else LOOPBACK, port, ae_title=MEDGROUND, **tls)
-    assert association.is_established
-    status = association.send_c_store(dataset).Status
-    association.release()
-    assert association.is_released
-    return int(status)
 
 
 def assert_kept_as_sent(running_: Running, path: Path) -> InstanceReceived:

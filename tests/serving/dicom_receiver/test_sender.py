@@ -31,7 +31,7 @@ from tests.archive.orthanc import ARCHIVE_AET, CALLER_AET, Orthanc
 from tests.serving.dicom_receiver.certificates import Authority
 from tests.serving.dicom_receiver.raw_peer import RawPeer, pdu
 from tests.serving.dicom_receiver.running import CALLER, LOOPBACK, MEDGROUND, Running, eventually, running, write_image
-from tests.serving.dicom_receiver.test_receiver import data_set_bytes
+from tests.serving.dicom_receiver.senders import data_set_bytes
 
 SYNTAXES = [
     ExplicitVRLittleEndian,

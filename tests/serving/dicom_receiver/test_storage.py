@@ -15,11 +15,9 @@ from medground.schema.errors import UnreadableFileError
 from medground.serving.dicom_receiver.instances import Accepted, InstanceReceived, Refused, RefusedBecause
 from medground.serving.dicom_receiver.wire import Ending
 from tests.full_disk import no_file_longer_than
-from tests.serving.dicom_receiver.raw_peer import RawPeer, fragment, store_command
+from tests.serving.dicom_receiver.raw_peer import ACCEPTED, RawPeer, fragment, store_command
 from tests.serving.dicom_receiver.running import Running, eventually, running, write_image
-from tests.serving.dicom_receiver.test_receiver import data_set_bytes, pynetdicom_stores, storescu
-
-ACCEPTED = 2
+from tests.serving.dicom_receiver.senders import data_set_bytes, pynetdicom_stores, storescu
 
 
 def stored(caller: RawPeer, command: bytes, content: bytes) -> int:

@@ -14,9 +14,9 @@ from medground.serving.dicom_receiver.peers import RefusalReason
 from medground.serving.dicom_receiver.receiver import DicomReceiver
 from tests.serving.dicom_receiver.certificates import Authority
 from tests.serving.dicom_receiver.folder_intake import FolderIntake
-from tests.serving.dicom_receiver.raw_peer import RawPeer, request_bytes
+from tests.serving.dicom_receiver.raw_peer import ACCEPTED, REJECTED, RawPeer, request_bytes
 from tests.serving.dicom_receiver.running import eventually, running, write_image
-from tests.serving.dicom_receiver.test_receiver import ACCEPTED, REJECTED, pynetdicom_stores, storescu
+from tests.serving.dicom_receiver.senders import pynetdicom_stores, storescu
 
 
 def _is_answered(port: int, tls: ssl.SSLContext) -> bool:

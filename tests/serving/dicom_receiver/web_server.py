@@ -56,3 +56,14 @@ def web_server(answer: Callable[[Asked, BaseHTTPRequestHandler], None]) -> Itera
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def respond(handler: BaseHTTPRequestHandler, status: int, kind: str = "", body: bytes = b"", **headers: str) -> None:
+    """Write a whole answer."""
+    handler.send_response(status)
+    handler.send_header("Content-Type", kind)
+    handler.send_header("Content-Length", str(len(body)))
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(body)

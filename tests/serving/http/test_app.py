@@ -45,6 +45,7 @@ NOTHING_TO_GET_WRONG = OPEN | {"GET /v1/model", "GET /metrics"}
 OUT_OF_REACH = {
     "DELETE /v1/jobs/{job}",  # not what the other routes are asked about
     "DELETE /v1/studies/{study}",
+    "GET /v1/jobs/{job}/signed",  # nothing is signed
     "GET /v1/pacs/studies",  # there is no archive
     "POST /v1/pacs/studies/search",
     "POST /v1/pacs/studies/pull",

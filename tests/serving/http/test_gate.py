@@ -77,6 +77,9 @@ def test_a_text_may_be_shorter_still(tmp_path: Path) -> None:
                     problem(answer, 413, "too-large", f"{MAX_TEXT_BYTES} bytes")
                 else:
                     problem(answer, 401, "not-authenticated")  # a form is read after whoever sends it is known
+        for url in json_urls:  # and what it says of itself opens nothing
+            for content in (HEAD + bytes(MAX_TEXT_BYTES), in_pieces(32)):
+                problem(house.anybody().post(url, content=content, headers=FORM), 413, "too-large")
         assert (
             house.client().post("/v1/studies", content=HEAD + bytes(2 * MAX_TEXT_BYTES), headers=FORM).status_code
             == 422

@@ -15,7 +15,7 @@ from medground.audit.log import Selection
 from medground.schema.result import Verdict
 from medground.serving.access.scope import Scope
 from medground.serving.database import idempotency, instances, jobs
-from medground.serving.http.grounding import preferred_wait_s
+from medground.serving.http.grounding import is_foreign, preferred_wait_s
 from medground.serving.jobs import State
 from tests.inference.drawn import write_sr_like, write_undecodable
 from tests.serving.http.answers import ASYNC, QUESTION, job_of, post, problem, result_of
@@ -142,7 +142,7 @@ def test_results_that_go_to_archives(house: Running, new_film: New) -> None:
 @pytest.mark.parametrize(
     ("details", "kind", "said"),
     [
-        ({"query": None}, "invalid-request", "query"),
+        ({"query": None}, "invalid-request", "query: ask one question or more"),
         ({"query": ""}, "query", "empty"),
         ({"query": " \n "}, "query", "empty"),
         ({"query": "?!"}, "query", "no words"),
@@ -171,11 +171,8 @@ def test_more_questions_than_are_answered_at_once(tmp_path: Path, house: Running
     problem(post(house.client(), new_film(), query=[QUESTION] * 60), 413, "too-many-parts", "40 files and 40 fields")
 
 
-@pytest.mark.parametrize(
-    "question",
-    ["nughoH qaSDaq DaHjaj 'oH'a'?", "Ph'nglui mglw'nafh Cthulhu", "пневмоторакс?", "هل هناك عقدة؟", "☢ nodule ☢"],
-)
-def test_a_language_that_nobody_taught_it(house: Running, new_film: New, question: str) -> None:
+@pytest.mark.parametrize("question", ["nughoH qaSDaq DaHjaj 'oH'a'?", "Ph'nglui mglw'nafh Cthulhu", "☢ nodule ☢"])
+def test_words_that_nobody_taught_it(house: Running, new_film: New, question: str) -> None:
     """An answer, and a defined one: what names no finding is said to be unsupported."""
     (answer,) = result_of(post(house.client(), new_film(NODULE), query=question)).studies[0].answers
     if "nodule" in question:
@@ -183,6 +180,41 @@ def test_a_language_that_nobody_taught_it(house: Running, new_film: New, questio
     else:
         assert (answer.verdict, answer.presence, answer.findings) == (Verdict.UNSUPPORTED, None, ())
         assert answer.understood.unknown_words
+
+
+@pytest.mark.parametrize(
+    "question", ["есть ли узелок?", "هل هناك عقدة؟", "폐결절이 있습니까", "はいにけっせつはありますか"]
+)
+def test_a_language_that_is_not_read(house: Running, new_film: New, question: str) -> None:
+    before = len(house.rows(instances))
+    for query in (question, [QUESTION, question]):
+        refused = post(house.client(), new_film(NODULE), query=query)
+        problem(refused, 422, "unknown-language", "ask in English or Chinese")
+    assert len(house.rows(instances)) == before
+
+
+def test_a_finding_that_is_named_is_looked_for_whatever_stands_around_it(house: Running, new_film: New) -> None:
+    question = "узелок в верхней доле левого легкого: nodule?"
+    (answer,) = result_of(post(house.client(), new_film(NODULE), query=question)).studies[0].answers
+    assert answer.verdict is Verdict.FOUND
+
+
+@pytest.mark.parametrize(
+    ("question", "foreign"),
+    [
+        ("nodule?", False),
+        ("Knötchen", False),
+        ("左肺有结节吗", False),
+        ("CT 平扫: 结节", False),
+        ("π nodule", False),
+        ("?!", False),
+        ("узел", True),
+        ("узел n", True),
+        ("結節はありますか", True),
+    ],
+)
+def test_scripts_of_a_question(question: str, foreign: bool) -> None:
+    assert is_foreign(question) is foreign
 
 
 def test_the_same_question_twice(house: Running, new_film: New) -> None:
@@ -264,8 +296,10 @@ def test_who_sent_and_who_asked_is_recorded(house: Running, new_film: New) -> No
     answer = post(house.client(Scope.GROUND), path)
     job = house.job(job_of(answer))
     entries = [one.event for one in house.service.audit.read(Selection(tenant="clinic"), after=before)]
-    assert [one.action for one in entries] == [Action.STUDY_STORED, Action.EXECUTE, Action.GROUNDED]
-    stored, asked, answered = entries
+    stored, asked, answered, read = entries
+    assert [one.action for one in (stored, asked)] == [Action.STUDY_STORED, Action.EXECUTE]
+    assert [one.action for one in (answered, read)] == [Action.GROUNDED, Action.RESULT_READ]
+    assert (read.actor, read.object_id) == (asked.actor, job.job_id)
     assert (stored.object_id, stored.details) == (job.study_key, {"images": 1})
     assert (asked.object_id, asked.details) == (job.job_id, {"questions": 1, "images": 1})
     assert stored.actor == asked.actor == job.requested_by

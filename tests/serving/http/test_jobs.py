@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ def test_the_files_of_a_result(house: Running, new_film: New) -> None:
         problem(refused, 404, "not-found", f"number {count + 1}")
     entries = house.service.audit.read(Selection(action=Action.RESULT_READ, object_id=job_of(answer)))
     formats = [one.event.details["format"] for one in entries]
-    assert formats == ["json", "sr", "gsps", *["overlay"] * counts["overlay"]]  # and none for what was not there
+    # The answer and its files, and none for what was not there.
+    assert formats == ["json", "json", "sr", "gsps", *["overlay"] * counts["overlay"]]
 
 
 def test_where_nothing_was_found_there_is_nothing_to_present(house: Running, new_film: New) -> None:
@@ -168,6 +170,18 @@ def test_progress_ends_with_the_service(house: Running, new_film: New) -> None:
             threading.Timer(EVENT_PAUSE_S, house.service.ending.set).start()
             assert list(events) == []
         house.service.ending.clear()
+
+
+def test_progress_ends_with_the_credentials(house: Running, new_film: New) -> None:
+    short = house.token(Scope.READ, lifetime=timedelta(seconds=3))
+    with house.answering.held():
+        url = post(house.client(), new_film(NODULE), headers=ASYNC).headers["location"]
+        otherwise = threading.Timer(30, house.service.jobs.cancel, [house.job(url.rpartition("/")[2])])
+        otherwise.start()
+        with house.anybody(Authorization=f"Bearer {short}").stream("GET", f"{url}/events") as stream:
+            assert [event for event, _ in events_of(stream)] == ["queued"]
+        otherwise.cancel()
+    problem(house.anybody(Authorization=f"Bearer {short}").get(url), 401, "not-authenticated")
 
 
 def test_a_job_is_deleted_with_its_result(house: Running, new_film: New) -> None:

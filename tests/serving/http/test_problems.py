@@ -147,6 +147,15 @@ def test_what_is_not_there(house: Running, method: str, path: str, status: int, 
     problem(answer, status, kind)
 
 
+def test_what_to_do_is_said(house: Running) -> None:
+    client = house.client()
+    problem(client.get("/v1/nothing"), 404, "not-found", "no such route; GET /v1/openapi.json")
+    problem(client.put("/v1/model"), 405, "method-not-allowed", "it takes GET")
+    review = {"job": "0" * 40, "seen_revision": 0, "entry": {"action": "reject", "finding_id": "a"}}
+    told = problem(client.post("/v1/reviews", json=review), 422, "invalid-request", "to reject takes a reason")
+    assert "Value error" not in told["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "media_type", "status", "kind"),
     [

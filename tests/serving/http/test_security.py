@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.serving.running import CLINIC, NODULE, OTHER, Running, film, opened, 
 WITHOUT_A_TOKEN = {("GET", "/healthz"), ("GET", "/readyz")}
 """What a supervisor asks. The OpenAPI document needs none either: it says nothing that the released code does not."""
 
+DAY = timedelta(days=1)
 TENANTLESS = {("GET", "/v1/model"), ("GET", "/metrics")}
 """What is the same for all tenants."""
 
@@ -213,6 +214,7 @@ def test_with_its_scope_every_route_answers(filled: Filled, routes: list[Route])
     expected = {
         ("POST", "/v1/jobs/{job}/cancel"): 409,  # it has ended
         ("POST", "/v1/studies/{study}/sign"): 409,  # the review came first
+        ("GET", "/v1/jobs/{job}/signed"): 404,  # so nothing is signed
         ("GET", "/v1/pacs/studies"): 404,
         ("POST", "/v1/pacs/studies/search"): 404,
         ("POST", "/v1/pacs/studies/pull"): 404,
@@ -234,6 +236,45 @@ def test_refusals_are_recorded_with_their_reason(house: Running) -> None:
     assert [one.event.actor[:6] for one in entries] == ["", "", "token:"]
     assert {one.event.source for one in entries} == {"127.0.0.1"}
     assert {one.event.details["scope"] for one in entries} == {"read", "admin"}
+
+
+def test_whose_credentials_count_no_more_is_recorded(house: Running) -> None:
+    service = house.service
+    made = [service.tokens.create("Ann", CLINIC, (Scope.READ,), life) for life in (timedelta(microseconds=1), DAY)]
+    service.tokens.revoke(made[1].record.token_id)
+    before = service.audit.head().sequence
+    for one in made:
+        house.anybody(Authorization=f"Bearer {one.plain}").get("/v1/studies")
+    entries = service.audit.read(Selection(action=Action.REFUSED), after=before)
+    assert [(one.event.actor_kind.value, one.event.actor) for one in entries] == [
+        ("token", one.record.subject) for one in made
+    ]
+    assert [one.event.details["reason"] for one in entries] == ["expired", "revoked"]
+
+
+def test_what_is_read_is_recorded(house: Running, new_film: Callable[..., Path]) -> None:
+    """Whatever tells of a patient or a result, by what it is about."""
+    content = new_film(NODULE).read_bytes()
+    before = house.service.audit.head().sequence
+    client = house.client()
+    answer = client.post("/v1/ground", files={"file": ("a", content)}, data={"query": "is there a nodule?"})
+    job = answer.headers["location"].rpartition("/")[2]
+    study = house.job(job).study_key
+    (series,) = client.get(f"/v1/studies/{study}/series").json()
+    frame = f"instances/{series['instances'][0]['id']}/frames/1"
+    for path in (*(f"/v1/jobs/{job}/{kind}" for kind in ("result", "sr", "gsps", "overlay.png")),):
+        assert client.get(path).status_code == 200
+    for path in ("", "/results", f"/{frame}", "/report"):
+        assert client.get(f"/v1/studies/{study}{path}").status_code == 200
+    assert client.get("/v1/reviews", params={"job": job}).status_code == 200
+    events = [one.event for one in house.service.audit.read(after=before)]
+    read = [(one.action.value, one.object_id) for one in events if one.actor_kind.value == "token"]
+    assert read == [
+        *(("study_stored", study), ("execute", job), ("result_read", job), ("study_read", study)),
+        *[("result_read", job)] * 4,
+        *[("study_read", study)] * 3,
+        *(("exported", study), ("result_read", job)),
+    ]
 
 
 @pytest.mark.parametrize(

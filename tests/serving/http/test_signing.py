@@ -47,9 +47,16 @@ class Signing:
         client = client or self.house.client(Scope.SIGN)
         return client.post(f"/v1/studies/{study or self.study}/sign", json=body)
 
+    def digest(self, kind: str = "signed", number: int = 1) -> str:
+        return self.house.service.results.digest(self.job, "clinic", kind, number)
+
     def document(self, kind: str = "signed", number: int = 1) -> Dataset:
-        digest = self.house.service.results.digest(self.job, "clinic", kind, number)
-        return pydicom.dcmread(io.BytesIO(self.house.service.store.read(digest)))
+        return pydicom.dcmread(io.BytesIO(self.house.service.store.read(self.digest(kind, number))))
+
+    def fetched(self, tenant: str = "clinic", **params: int) -> httpx.Response:
+        """The signed report as HTTP gives it."""
+        client = self.house.client(Scope.READ, tenant=tenant)
+        return client.get(f"/v1/jobs/{self.job}/signed", params=params)
 
     def status(self) -> str:
         return str(self.house.client(Scope.READ).get(f"/v1/studies/{self.study}").json()["status"])
@@ -99,8 +106,21 @@ def test_a_reviewed_result_is_signed(signing: Signing) -> None:
     assert predecessor(document) == signing.document("sr").SOPInstanceUID
     assert signing.house.client(Scope.READ).get("/v1/reviews", params={"job": signing.job}).json()["is_signed"]
     assert signing.status() == "signed"
+    assert signing.fetched().content == signing.house.service.store.read(signing.digest())
     (entry,) = signing.house.service.audit.read(Selection(object_id=signing.job, action=Action.SIGNED))
     assert (entry.event.details, entry.event.actor[:6]) == ({"revision": 2}, "token:")
+
+
+def test_signed_reports_are_fetched(signing: Signing) -> None:
+    problem(signing.fetched(), 404, "not-found", "no signed number 1")
+    assert signing.sign(0, allow_unreviewed=True).status_code == 201
+    assert signing.sign(1, allow_unreviewed=True).status_code == 201
+    newest, first = signing.fetched(), signing.fetched(number=1)
+    assert newest.headers["content-type"] == "application/dicom"
+    assert newest.content == signing.fetched(number=2).content != first.content
+    assert pydicom.dcmread(io.BytesIO(first.content)).SOPInstanceUID == signing.document().SOPInstanceUID
+    problem(signing.fetched(number=3), 404, "not-found")
+    problem(signing.fetched(tenant="other"), 404, "not-found")
 
 
 def test_what_nobody_reviewed_is_not_signed_by_mistake(signing: Signing) -> None:
