@@ -166,12 +166,18 @@ def send_all(paths: Sequence[Path], base: str, token: str, tally: Tally, gap_s: 
 
 
 def kill_at_random(
-    targets: dict[str, Callable[[], None]], count: int, pause_s: float, rng: random.Random, tally: Tally
+    targets: dict[str, Callable[[], None]], count: int, pause_s: float, base: str, rng: random.Random, tally: Tally
 ) -> None:
-    """Kill so many times, each target in turn as chance has it, with pauses of about `pause_s`."""
+    """Kill so many times, each target in turn as chance has it, with pauses of about `pause_s`.
+
+    Half of the pauses begin once the service answers, so that on a slow machine not all kills meet a process that is
+    about to start.
+    """
     order = [name for name in targets for _ in range(-(-count // len(targets)))][:count]
     rng.shuffle(order)
     for number, name in enumerate(order, start=1):
+        if rng.random() < 0.5:
+            _wait_until_up(base)
         time.sleep(rng.uniform(0.2, 1.8) * pause_s)
         targets[name]()
         tally.kills[name] += 1
@@ -261,7 +267,7 @@ def run(args: argparse.Namespace, folder: Path) -> Findings:
         with ThreadPoolExecutor(1) as pool:
             sending = pool.submit(send_all, paths, base, token, tally, gap_s, random.Random(args.seed + 1))
             # Here and not in a thread that ends: PostgreSQL dies with the thread that started it.
-            kill_at_random(targets, args.kills, args.pause, rng, tally)
+            kill_at_random(targets, args.kills, args.pause, base, rng, tally)
             sending.result()
         stuck_s = wait_for_the_end(engine, tally)
         findings = look(engine, ObjectStore(folder / "state" / "objects"), tally, stuck_s)

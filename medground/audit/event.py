@@ -102,7 +102,7 @@ class ObjectKind(StrEnum):
 
 DETAILS: Mapping[str, type] = MappingProxyType(
     dict.fromkeys(("accepted", "added", "attempt", "bytes", "changed", "entries", "findings", "images", "limit"), int)
-    | dict.fromkeys(("questions", "rejected", "removed", "revision", "series", "status", "studies"), int)
+    | dict.fromkeys(("questions", "rejected", "removed", "repeated", "revision", "series", "status", "studies"), int)
     | dict.fromkeys(("limit_seconds", "seconds", "waited_seconds"), float)
     | dict.fromkeys(("dry_run", "emergency", "forced", "retried"), bool)
     | dict.fromkeys(("bundle", "destination", "device", "digest", "format", "job", "kind", "method", "origin"), str)

@@ -6,7 +6,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _ENCRYPTED = 0x1
 _END, _LOCATOR = b"PK\x05\x06", b"PK\x06\x07"
 _DIRECTORY_BYTES_PER_FILE = 512
+_PIECE_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +39,25 @@ class Member:
     crc: int
     is_deflated: bool | None
 
-    def read(self, data: memoryview, limits: Limits) -> bytes:
-        """The inflated bytes, never more than the directory announces (APPNOTE 4.3.7)."""
+    def chunks(self, data: memoryview, limits: Limits) -> Iterator[bytes]:
+        """The inflated bytes piece by piece, never more than the directory announces (APPNOTE 4.3.7).
+
+        They count only if the last piece comes: then their number and checksum are those of the directory.
+        """
         if self.is_deflated is None:
             raise UnreadableFileError("the member is encrypted or not deflated: unpack the ZIP first")
         limits.check_inflation(self.compressed, self.size, "the member of the ZIP")
         name_bytes, extra_bytes = struct.unpack_from("<HH", data, self.offset + 26)
         start = self.offset + 30 + name_bytes + extra_bytes
         packed = data[start : start + self.compressed]
-        content = (
-            zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, self.size) if self.is_deflated else bytes(packed)
-        )
-        if len(content) != self.size or zlib.crc32(content) != self.crc:
+        size, crc = 0, 0
+        for chunk in _inflated(packed) if self.is_deflated else _pieces(packed):
+            size, crc = size + len(chunk), zlib.crc32(chunk, crc)
+            if size > self.size:
+                break
+            yield chunk
+        if (size, crc) != (self.size, self.crc):
             raise UnreadableFileError("the member of the ZIP is damaged: copy the ZIP again from its source")
-        return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,46 @@ class Found:
         limits = limits or Limits()
         sentence = "the member of the ZIP cannot be read"
         with typed_errors(UnreadableFileError, sentence), ByteSource(self.path).view(limits) as data:
-            return self.member.read(data, limits)
+            return b"".join(self.member.chunks(data, limits))
+
+    def write_to(self, take: Callable[[bytes], object], limits: Limits) -> None:
+        """Hand the member of a ZIP on piece by piece, whatever its size.
+
+        Args:
+            take: gets the pieces in order; what it got is of no use if this raises.
+            limits: as for `content`.
+
+        Raises:
+            UnreadableFileError, LimitError: see `content`.
+            OSError: from `take`.
+        """
+        if self.member is None:
+            raise ValueError("a file that is no member of a ZIP is copied by its path")
+        sentence = "the member of the ZIP cannot be read"
+        with ByteSource(self.path).view(limits) as data:
+            pieces = self.member.chunks(data, limits)
+            while True:
+                with typed_errors(UnreadableFileError, sentence):
+                    piece = next(pieces, None)
+                if piece is None:
+                    return
+                take(piece)
+
+
+def _pieces(data: memoryview) -> Iterator[bytes]:
+    for start in range(0, len(data), _PIECE_BYTES):
+        yield bytes(data[start : start + _PIECE_BYTES])
+
+
+def _inflated(packed: memoryview) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    for fed in _pieces(packed):
+        left = fed
+        while left and not inflater.eof:
+            yield inflater.decompress(left, _PIECE_BYTES)
+            left = inflater.unconsumed_tail
+    while not inflater.eof and (rest := inflater.decompress(b"", _PIECE_BYTES)):
+        yield rest
 
 
 def files_in(folder: Path, limits: Limits) -> Iterator[Found]:

@@ -102,7 +102,6 @@ class Dispatcher:
             if chore.due_us <= now or chore.due_us > now + 2 * chore.every_us:  # or the clock was set back
                 chore.due_us = now + chore.every_us
                 chore.run()
-        self._completion.run(self._model_sha256)
         for job in self._jobs.waiting(self._model_sha256):
             if job.run_id in self._begun:
                 continue
@@ -115,6 +114,8 @@ class Dispatcher:
         if len(self._begun) > 10_000:
             self._begun.clear()  # to begin what was begun changes nothing
         self.turned_us = now
+        if self._completion.run(self._model_sha256):  # last: a study that cannot be closed holds nothing else up
+            self.nudge()
 
     def beat(self) -> None:
         """Say that this worker lives, and take over from those who have said nothing new for long.

@@ -24,7 +24,7 @@ from medground.schema.errors import InputError, UnreadableFileError
 from medground.serving.database import insert_new, instances, studies, writing
 from medground.serving.objects import Incoming, ObjectStore
 
-HEADER_LIMITS = Limits(max_header_bytes=2**24, max_elements=300_000)
+HEADER_LIMITS = Limits(max_header_bytes=2**24, max_elements=300_000, max_inflated_bytes=2**28)
 _SEPARATOR = "\\"
 
 

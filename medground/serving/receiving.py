@@ -64,7 +64,10 @@ def receiving(service: Service, config: ReceiverConfig, say: Callable[[str], Non
         reason = refusal.reason.name.lower()
         service.metrics.refusals.labels(reason=reason).inc()
         service.log.warning("association_refused", reason=reason)
-        _record(service, Action.REFUSED, refusal.address, refusal.calling_ae_title, "", reason=reason)
+        repeated = service.refusals.admit(refusal.address, reason)
+        if repeated is not None:
+            told = {"reason": reason, "repeated": repeated}
+            _record(service, Action.REFUSED, refusal.address, refusal.calling_ae_title, "", **told)
 
     def ended(summary: AssociationSummary) -> None:
         service.log.info("association", count=summary.accepted, outcome=summary.ending.name.lower())

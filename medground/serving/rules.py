@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Row, select
+from sqlalchemy.exc import OperationalError
 
 from medground.inference.understand import understand
 from medground.schema.errors import QueryError, UsageError
@@ -56,7 +58,15 @@ class Completion:
     now_us: Callable[[], int]
 
     def run(self, model_sha256: str, at_most: int = 100) -> list[str]:
-        """Close what is complete; returns the ids of the jobs that were asked for."""
+        """Close what is complete.
+
+        Returns:
+            The ids of the jobs that were asked for.
+
+        Raises:
+            OperationalError: the database does not answer.
+            Exception: of the first study that could not be closed; the others were all the same.
+        """
         now = self.now_us()
         with self.engine.connect() as connection:
             open_ones = connection.execute(
@@ -66,17 +76,30 @@ class Completion:
                 .limit(at_most)
             ).all()
         asked: list[str] = []
+        failed: list[Exception] = []
         for row in open_ones:
-            if row.last_received_us > now:  # the clock was set back: count from now on
-                with writing(self.engine) as connection:
-                    connection.execute(
-                        studies.update()
-                        .where(studies.c.tenant == row.tenant, studies.c.study_key == row.study_key)
-                        .values(last_received_us=now)
-                    )
-            elif row.last_received_us + self.quiet_us <= now:
-                asked += self._close(row.tenant, row.study_key, row.last_received_us, model_sha256)
+            try:
+                asked += self._look(row, now, model_sha256)
+            except OperationalError:
+                raise
+            except Exception as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
         return asked
+
+    def _look(self, row: Row[Any], now: int, model_sha256: str) -> list[str]:
+        if row.last_received_us > now:  # the clock was set back: count from now on
+            with writing(self.engine) as connection:
+                connection.execute(
+                    studies.update()
+                    .where(studies.c.tenant == row.tenant, studies.c.study_key == row.study_key)
+                    .values(last_received_us=now)
+                )
+            return []
+        if row.last_received_us + self.quiet_us > now:
+            return []
+        return self._close(row.tenant, row.study_key, row.last_received_us, model_sha256)
 
     def _close(self, tenant: str, study_key: str, last_received_us: int, model_sha256: str) -> list[str]:
         here = (studies.c.tenant == tenant) & (studies.c.study_key == study_key)

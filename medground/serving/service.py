@@ -21,6 +21,7 @@ from medground.model.bundle import BundleFacts
 from medground.serving.access.authenticator import Authenticator
 from medground.serving.access.oidc import Oidc
 from medground.serving.access.quota import Quota
+from medground.serving.access.refusals import Refusals
 from medground.serving.access.scope import Principal, PrincipalKind
 from medground.serving.access.tokens import Tokens
 from medground.serving.archives import open_web
@@ -67,6 +68,7 @@ class Service:
     tokens: Tokens
     authenticator: Authenticator
     quota: Quota
+    refusals: Refusals
     metrics: Metrics
     model: BundleFacts
     log: FilteringBoundLogger
@@ -161,6 +163,7 @@ def open_service(config: ServiceConfig, model: BundleFacts, log: FilteringBoundL
             tokens=tokens,
             authenticator=Authenticator(tokens, _oidc(config, opened)),
             quota=Quota(config.quota, time.monotonic),
+            refusals=Refusals(time.monotonic),
             metrics=Metrics(),
             model=model,
             log=log,

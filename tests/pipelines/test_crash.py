@@ -34,15 +34,18 @@ def test_the_command_line() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.judge("postgresql"))])
-def test_ten_kills(database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("database", "kills"), [("sqlite", 4), pytest.param("postgresql", 6, marks=pytest.mark.judge("postgresql"))]
+)
+def test_ten_kills(database: str, kills: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep = tmp_path / "kept"
-    code = main(["--studies", "8", "--kills", "10", "--pause", "6", "--database", database, "--keep", str(keep)])
+    options = ["--studies", "8", "--kills", str(kills), "--pause", "4", "--database", database, "--keep", str(keep)]
+    code = main(options)
     out, said = capsys.readouterr()
     found = json.loads(out)
     logs = {path.name: path.read_text()[-1500:] for path in keep.glob("*.log")}
     assert code == 0, (found, logs)
     assert (found["accepted"], found["results"]) == (8, 8)
     killed = said.rpartition("killed: ")[2]
-    assert sum(int(count) for count in re.findall(r"\d+", killed)) == 10
+    assert sum(int(count) for count in re.findall(r"\d+", killed)) == kills
     assert ("database" in killed) is (database == "postgresql")

@@ -11,8 +11,9 @@ from typing import cast
 
 import pytest
 
+from medground.schema.errors import UsageError
 from medground.serving.config import Rule
-from medground.serving.database import deliveries, workers, writing
+from medground.serving.database import deliveries, instances, jobs, workers, writing
 from medground.serving.dispatcher import DEAD_AFTER_US, ORPHAN_AFTER_US, Chore, Dispatcher
 from medground.serving.intake import Origin
 from medground.serving.jobs import Job, State
@@ -115,7 +116,22 @@ def test_studies_that_are_complete_are_asked(desk: Desk) -> None:
     assert desk.begun.answers == []
     desk.parts.clock.forward(30)
     one.turn()
+    one.turn()
     assert len(desk.begun.answers) == 1
+
+
+def test_a_study_that_cannot_be_closed_holds_nothing_else_up(desk: Desk, job: Job) -> None:
+    one = desk.dispatcher(rules=(Rule(questions=("is there a nodule?",)),))
+    bad, good = (desk.parts.accept(desk.parts.film(n), origin=Origin.DICOM, ae="CT1") for n in (2, 3))
+    with desk.parts.engine.begin() as connection:
+        connection.execute(instances.delete().where(instances.c.study_key == bad.study_key))
+    desk.parts.clock.forward(30)
+    for _ in range(2):
+        with pytest.raises(UsageError, match="one or more images"):
+            one.turn()
+    asked = [row for row in rows(desk.parts.engine, jobs) if row.study_key == good.study_key]
+    assert [begun[1] for begun in desk.begun.answers] == [job.job_id, asked[0].job_id]
+    assert one.is_turning or one.turned_us == desk.parts.clock.now_us()
 
 
 def beats(parts: Parts) -> dict[str, int]:

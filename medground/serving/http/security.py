@@ -48,17 +48,21 @@ def needs(scope: Scope) -> Callable[..., Principal]:
             known.require(scope)
             service.quota.require(known, bytes_=int(request.headers.get("content-length") or 0))
         except AccessError as error:
-            service.metrics.refusals.labels(reason=error.reason or "other").inc()
-            service.record(
-                known or _proven(error),
-                Action.REFUSED,
-                source=address_of(request),
-                outcome=Outcome.MINOR_FAILURE,
-                reason=error.reason or "other",
-                scope=scope.value,
-                method=request.method,
-                status=error.http_status,
-            )
+            reason, source = error.reason or "other", address_of(request)
+            service.metrics.refusals.labels(reason=reason).inc()
+            repeated = service.refusals.admit(source, reason)
+            if repeated is not None:
+                service.record(
+                    known or _proven(error),
+                    Action.REFUSED,
+                    source=source,
+                    outcome=Outcome.MINOR_FAILURE,
+                    reason=reason,
+                    scope=scope.value,
+                    method=request.method,
+                    status=error.http_status,
+                    repeated=repeated,
+                )
             raise
         return known
 

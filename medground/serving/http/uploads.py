@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 import anyio.to_thread
@@ -14,16 +15,19 @@ from starlette.formparsers import MultiPartException
 
 from medground.audit.event import Action, ObjectKind
 from medground.dicom.found import Found, members_of
-from medground.schema.errors import InputError, NotAnImageError, UnreadableFileError
+from medground.dicom.limits import Limits
+from medground.schema.errors import InputError, NotAnImageError
 from medground.serving.access.scope import Principal
 from medground.serving.http.problems import ProblemError
-from medground.serving.intake import HEADER_LIMITS, Accepted, Sender
+from medground.serving.intake import Accepted, Sender
 from medground.serving.objects import Incoming, ObjectStore
 from medground.serving.service import Service
 
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 _FORM, _PLAIN_FORM = "multipart/form-data", "application/x-www-form-urlencoded"
 MAX_FIELD_BYTES = 2**16
+ZIP_LIMITS = Limits()  # of all ZIPs of a request together
+Write = Callable[[Incoming], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,11 @@ def _receive(files: Sequence[IO[bytes]], service: Service, sender: Sender) -> Re
     accepted: list[Accepted] = []
     refused: dict[str, int] = {}
     first: InputError | None = None
+    left = ZIP_LIMITS.max_zip_bytes
     for file in files:
-        for content in _contents(file, service.store):
-            if isinstance(content, InputError):
-                outcome: Accepted | InputError = content
-            else:
-                outcome = _accept(content, service, sender)
+        for content, size in _contents(file, service.store, left):
+            left -= size
+            outcome = content if isinstance(content, InputError) else _accept(content, service, sender)
             if isinstance(outcome, InputError):
                 kind = type(outcome).__name__
                 refused[kind] = refused.get(kind, 0) + 1
@@ -101,13 +104,10 @@ def _receive(files: Sequence[IO[bytes]], service: Service, sender: Sender) -> Re
     return Received(tuple(accepted), refused, first)
 
 
-def _accept(content: IO[bytes] | bytes, service: Service, sender: Sender) -> Accepted | InputError:
+def _accept(write: Write, service: Service, sender: Sender) -> Accepted | InputError:
     with service.store.incoming() as incoming:
-        if isinstance(content, bytes):
-            incoming.write(content)
-        else:
-            _copy(content, incoming)
         try:
+            write(incoming)
             return service.intake.accept(incoming, sender)
         except InputError as error:
             return error
@@ -118,34 +118,42 @@ def _copy(file: IO[bytes], incoming: Incoming) -> None:
         incoming.write(data)
 
 
-def _contents(file: IO[bytes], store: ObjectStore) -> Iterator[IO[bytes] | bytes | InputError]:
+def _contents(file: IO[bytes], store: ObjectStore, left: int) -> Iterator[tuple[Write | InputError, int]]:
     """A DICOM file as it is, the members of a ZIP one by one; names in a ZIP are never used.
 
     A ZIP is unpacked from the store's own folder: what a killed process leaves of it there is swept.
+
+    Args:
+        file: of the form.
+        store: where a ZIP lies meanwhile.
+        left: bytes that ZIPs may still inflate to in this request.
+
+    Returns:
+        What writes each content, or what is wrong with it, and how much of `left` it takes.
     """
     file.seek(0)
     head = file.read(4)
     file.seek(0)
     if head not in _ZIPS:
-        yield file
+        yield partial(_copy, file), 0
         return
     with store.incoming() as incoming:
         _copy(file, incoming)
         incoming.finish()
         try:
-            members = members_of(Found("upload.zip", incoming.path), HEADER_LIMITS)
+            limits = ZIP_LIMITS.model_copy(update={"max_zip_bytes": left})
+            members = members_of(Found("upload.zip", incoming.path), limits)
         except InputError as error:
-            yield error
+            yield error, 0
             return
         if not members:
-            yield NotAnImageError("the ZIP is empty")
-        for member in members:
-            try:
-                content = member.content(HEADER_LIMITS)
-            except InputError as error:
-                yield error
-                continue
-            yield content if isinstance(content, bytes) else UnreadableFileError("a member of the ZIP cannot be read")
+            yield NotAnImageError("the ZIP is empty"), 0
+        for found in members:
+            yield partial(_unpack, found), found.member.size if found.member else 0
+
+
+def _unpack(found: Found, incoming: Incoming) -> None:
+    found.write_to(incoming.write, ZIP_LIMITS)
 
 
 def record_stored(received: Received, service: Service, who: Principal, address: str) -> None:

@@ -17,7 +17,7 @@ from medground.serving.access.scope import Scope as Right
 from medground.serving.config import HttpConfig, TlsConfig
 from medground.serving.http.gate import MAX_TEXT_BYTES, Gate
 from tests.serving.http.answers import post, problem
-from tests.serving.running import BODY_LIMIT, Running, config_in, opened, running
+from tests.serving.running import BODY_LIMIT, Running, config_in, eventually, opened, running
 
 New = Callable[..., Path]
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -182,6 +182,7 @@ def test_what_breaks_is_told_by_its_class_alone(tmp_path: Path) -> None:
         answer = post(house.client(), b"x", url="/v1/studies")
         body = problem(answer, 500, "internal", "X-Request-Id")
         assert "incoming" not in body["detail"]
+        assert eventually(lambda: "request_failed" in house.logged.getvalue())
         failed = next(line for line in house.lines() if line["event"] == "request_failed")
         assert (failed["kind"], failed["request"]) == ("FileNotFoundError", answer.headers["x-request-id"])
         assert str(tmp_path) not in house.logged.getvalue()

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from medground.audit.event import Action
 from medground.audit.log import Selection
+from medground.serving.access.refusals import PER_MINUTE
 from medground.serving.access.scope import Scope
 from medground.serving.http.app import create_app
 from medground.serving.http.security import address_of
@@ -236,6 +237,18 @@ def test_refusals_are_recorded_with_their_reason(house: Running) -> None:
     assert [one.event.actor[:6] for one in entries] == ["", "", "token:"]
     assert {one.event.source for one in entries} == {"127.0.0.1"}
     assert {one.event.details["scope"] for one in entries} == {"read", "admin"}
+
+
+def test_who_knocks_without_end_fills_no_log(tmp_path: Path) -> None:
+    with running(tmp_path) as house:
+        anybody, before = house.anybody(), house.service.audit.head().sequence
+        statuses = {anybody.get("/v1/studies").status_code for _ in range(2 * PER_MINUTE)}
+        entries = list(house.service.audit.read(Selection(action=Action.REFUSED), after=before))
+        assert statuses == {401}
+        assert len(entries) == PER_MINUTE
+        anybody.get("/v1/studies", headers={"Authorization": "Bearer mg_x"})  # for another reason
+        (other,) = house.service.audit.read(Selection(action=Action.REFUSED), after=entries[-1].sequence)
+        assert other.event.details["reason"] == "malformed"
 
 
 def test_whose_credentials_count_no_more_is_recorded(house: Running) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 
 from medground.audit.event import Action
 from medground.audit.log import Selection
+from medground.dicom.limits import Limits
 from medground.serving.access.scope import Scope
 from medground.serving.database import instances, studies
+from medground.serving.http import uploads
 from medground.serving.http.gate import MAX_TEXT_BYTES
 from tests.full_disk import no_file_longer_than
 from tests.inference.drawn import write_sr_like
@@ -73,6 +76,24 @@ def test_the_members_of_a_zip(house: Running, tmp_path: Path, numbers: Any) -> N
     assert (stored["accepted"], stored["new"], len(stored["studies"])) == (2, 2, 1)
     assert sum(stored["refused"].values()) == 2
     assert aside(house) == []
+
+
+def test_all_zips_of_a_request_have_one_limit(house: Running, new_film: New, monkeypatch: pytest.MonkeyPatch) -> None:
+    films = [new_film().read_bytes() for _ in range(3)]
+    monkeypatch.setattr(uploads, "ZIP_LIMITS", Limits(max_zip_bytes=len(films[0]) + len(films[1]) + 1000))
+    stored = post(house.client(), *(zipped({"a": film}) for film in films), url=STORE).json()
+    assert (stored["new"], stored["refused"]) == (2, {"LimitError": 1})
+
+
+def test_a_large_member_is_never_held_as_a_whole(house: Running, new_film: New) -> None:
+    """Zeros that deflate well: what stands in the header of the film says how many pixels there should be."""
+    content = zipped({"a": new_film().read_bytes() + bytes(60 * 2**20)})
+    tracemalloc.start()
+    answer = post(house.client(), content, url=STORE)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status_code in (201, 422)
+    assert most < 30 * 2**20
 
 
 def test_a_zip_that_is_stored_and_not_deflated(house: Running, new_film: New) -> None:
