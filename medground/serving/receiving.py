@@ -66,8 +66,8 @@ def receiving(service: Service, config: ReceiverConfig, say: Callable[[str], Non
         service.log.warning("association_refused", reason=reason)
         repeated = service.refusals.admit(refusal.address, reason)
         if repeated is not None:
-            told = {"reason": reason, "repeated": repeated}
-            _record(service, Action.REFUSED, refusal.address, refusal.calling_ae_title, "", **told)
+            title = refusal.calling_ae_title
+            _record(service, Action.REFUSED, refusal.address, title, "", reason=reason, repeated=repeated)
 
     def ended(summary: AssociationSummary) -> None:
         service.log.info("association", count=summary.accepted, outcome=summary.ending.name.lower())

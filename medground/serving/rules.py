@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
 from medground.inference.understand import understand
@@ -79,7 +78,7 @@ class Completion:
         failed: list[Exception] = []
         for row in open_ones:
             try:
-                asked += self._look(row, now, model_sha256)
+                asked += self._look(row.tenant, row.study_key, row.last_received_us, now, model_sha256)
             except OperationalError:
                 raise
             except Exception as error:
@@ -88,18 +87,18 @@ class Completion:
             raise failed[0]
         return asked
 
-    def _look(self, row: Row[Any], now: int, model_sha256: str) -> list[str]:
-        if row.last_received_us > now:  # the clock was set back: count from now on
+    def _look(self, tenant: str, study_key: str, last_received_us: int, now: int, model_sha256: str) -> list[str]:
+        if last_received_us > now:  # the clock was set back: count from now on
             with writing(self.engine) as connection:
                 connection.execute(
                     studies.update()
-                    .where(studies.c.tenant == row.tenant, studies.c.study_key == row.study_key)
+                    .where(studies.c.tenant == tenant, studies.c.study_key == study_key)
                     .values(last_received_us=now)
                 )
             return []
-        if row.last_received_us + self.quiet_us > now:
+        if last_received_us + self.quiet_us > now:
             return []
-        return self._close(row.tenant, row.study_key, row.last_received_us, model_sha256)
+        return self._close(tenant, study_key, last_received_us, model_sha256)
 
     def _close(self, tenant: str, study_key: str, last_received_us: int, model_sha256: str) -> list[str]:
         here = (studies.c.tenant == tenant) & (studies.c.study_key == study_key)
