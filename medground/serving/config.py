@@ -37,6 +37,7 @@ from medground.serving.dicom_receiver.archive_config import ArchiveConfig
 from medground.serving.dicom_receiver.config import AeTitle, ReceiverConfig, Remote
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+DestinationName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,63}$")]  # a word in the audit log
 Port = Annotated[int, Field(ge=0, le=65535)]
 MIB = 2**20
 
@@ -111,7 +112,7 @@ class Rule(StrictConfig):
     body_part: str | None = Field(default=None, max_length=64)
     tenant: Name | None = None
     questions: tuple[str, ...] = Field(min_length=1, max_length=64)
-    deliver_to: tuple[Name, ...] = ()
+    deliver_to: tuple[DestinationName, ...] = ()
 
     def fits(self, *, tenant: str, calling_ae: str, modalities: str, body_parts: str) -> bool:
         """Whether a study is meant; modalities and body parts are joined by backslashes."""
@@ -215,7 +216,7 @@ class ServiceConfig(StrictConfig):
     quiet_s: float = Field(default=30, gt=0, le=86400)
     model: ModelChoice = ModelChoice()
     rules: tuple[Rule, ...] = ()
-    destinations: dict[Name, Destination] = Field(default_factory=dict)
+    destinations: dict[DestinationName, Destination] = Field(default_factory=dict)
     oidc: OidcConfig | None = None
     quota: QuotaConfig = QuotaConfig()
     retention: RetentionConfig = RetentionConfig()

@@ -102,6 +102,7 @@ def test_the_dicom_side_of_the_manual_is_read(tmp_path: Path, repository: Path) 
         ),
         ("[destinations.pacs]\npull = true", r"destinations\.pacs: .*either dicomweb or dicom"),
         ("[destinations.'a b']\ndicomweb = {url = 'https://x'}", r"destinations\.a b\.\[key\]: "),
+        ("[destinations.2024]\ndicomweb = {url = 'https://x'}", r"destinations\.2024\.\[key\]: "),
         ("[model]\ndevice = 'tpu'", r"model\.device: "),
         ("[retention]\nstudies_days = -1", r"retention\.studies_days: "),
         ("a = b = c", r"service\.toml is no TOML: "),
