@@ -44,8 +44,9 @@ from benchmarks.service_figures import Clients, Figures, markdown
 from medground.data.phantom.chest_radiograph import chest_radiograph
 from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
 from medground.inference.reader import Reader
+from medground.inference.request import Request
 from medground.model.grounder import load_grounder
 from medground.schema.result import GroundingResult
 from medground.serving.dicom_receiver.delivery import Delivery

@@ -29,8 +29,9 @@ from medground.data.vocabulary import load_vocabulary
 from medground.evaluation.overlap import BoxPx
 from medground.imaging.preprocess import ModelImage
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
 from medground.inference.reader import Reader
+from medground.inference.request import Request
 from medground.model.grounder import load_grounder
 from medground.model.reading import Candidate, ImageReading, LookGroup, Phrase, PhraseReading, Portrait
 from medground.model.scope import Scope, TrainedConcept

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from medground.model.bundle import shipped_bundle_path
+from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.errors import MedgroundError
 from medground.tracking import figures
 from pipelines import closer

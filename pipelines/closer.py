@@ -28,7 +28,8 @@ from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.data.questions import sample_phrase
 from medground.data.splits import VALID
 from medground.imaging.preprocess import prepare
-from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, Looking, look_closer
+from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, look_closer
+from medground.inference.request import Looking
 from medground.model.grounder import Grounder, load_grounder
 from medground.model.reading import Phrase
 from medground.schema.errors import MedgroundError, UsageError

@@ -22,10 +22,10 @@ from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.data.questions import ask
 from medground.data.splits import VALID
 from medground.evaluation.report import to_markdown
-from medground.inference.closer import Looking
 from medground.inference.examine import Limits, examine
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Looking, Request
 from medground.inference.understand import understand
 from medground.model.grounder import Grounder, load_grounder
 from medground.schema.anatomy import Domain

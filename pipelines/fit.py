@@ -24,7 +24,8 @@ from medground.data.splits import DEV
 from medground.evaluation.detection import Detection, ImageTruth, Truth, average_precision
 from medground.imaging.letterbox import Letterbox
 from medground.imaging.preprocess import BLACK, ModelImage
-from medground.inference.closer import BORDER_PX, FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Looking, plan
+from medground.inference.closer import BORDER_PX, FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, plan
+from medground.inference.request import Looking
 from medground.model.bundle import Bundle
 from medground.model.calibration import IDENTITY
 from medground.model.familiarity import Familiarity

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from medground.evaluation.report import EvaluationReport
-from medground.model.bundle import shipped_bundle_path
+from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.errors import BundleMissingError, MedgroundError, UsageError
 from medground.tracking import figures
 from medground.tracking.figures import Figure

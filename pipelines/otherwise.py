@@ -45,8 +45,9 @@ from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.evaluation.overlap import iou_matrix
 from medground.imaging.upright import Turn
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
 from medground.inference.reader import Reader
+from medground.inference.request import Request
 from medground.model.grounder import load_grounder
 from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.result import StudyResult, Verdict

@@ -27,8 +27,9 @@ from medground.data.phantom.dicom_study import write_ct_study, write_radiograph_
 from medground.data.strangers import stranger
 from medground.dicom.image import open_image
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
 from medground.inference.reader import Reader
+from medground.inference.request import Request
 from medground.model.grounder import load_grounder
 from medground.schema.errors import MedgroundError
 from medground.schema.result import Answer, Verdict

@@ -27,8 +27,9 @@ from medground.data.phantom.chest_ct import nodule_ct
 from medground.data.phantom.ct_volume import PhantomVolume, VolumeRegion
 from medground.data.phantom.dicom_study import write_ct_study
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
 from medground.inference.reader import Reader
+from medground.inference.request import Request
 from medground.model.bundle import read_bundle
 from medground.model.grounder import Grounder
 from medground.schema.errors import MedgroundError

@@ -17,12 +17,12 @@ from rich.console import Console
 from medground.cli.output import RESULTS, OutputFolder
 from medground.cli.progress import image_progress, stage
 from medground.cli.table import print_answers
-from medground.inference.closer import Looking
 from medground.inference.gather import gather
-from medground.inference.ground import Grounded, Request, ground
+from medground.inference.ground import Grounded, ground
 from medground.inference.pictures import draw_answers
 from medground.inference.reader import Reader
 from medground.inference.reports import study_reports, with_warnings
+from medground.inference.request import Looking, Request
 from medground.inference.with_clip import WithClip
 from medground.schema.errors import UsageError
 from medground.schema.result import GroundingResult

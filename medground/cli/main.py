@@ -112,7 +112,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
 
         def work() -> int:
             from medground.cli.ground import Options, run_ground
-            from medground.inference.closer import Looking
+            from medground.inference.request import Looking
 
             options = Options(
                 inputs=tuple(inputs),

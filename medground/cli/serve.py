@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from rich.console import Console
 
-from medground.model.grounder import load_grounder
 from medground.schema.errors import UsageError
 from medground.serving.config import Role, ServiceConfig, load_config
 from medground.serving.run import serve
+
+if TYPE_CHECKING:
+    from medground.inference.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,16 @@ def run_serve(options: Options) -> int:
     serve(
         config_of(options),
         Role(options.role),
-        load_grounder,
+        _load,
         say=lambda words: console.print(words, markup=False, highlight=False, soft_wrap=True),
     )
     return 0
+
+
+def _load(bundle: Path | None, device: str) -> Reader:
+    from medground.model.grounder import load_grounder
+
+    return load_grounder(bundle, device)
 
 
 def config_of(options: Options) -> ServiceConfig:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import torch
 
@@ -17,6 +16,7 @@ from medground.imaging.boxes import nms
 from medground.imaging.preprocess import ModelImage
 from medground.imaging.windows import Window, covered_share, covering, tiles
 from medground.inference.reader import Reader
+from medground.inference.request import Looking
 from medground.inference.verdict import presence_where_asked
 from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
 from medground.schema.errors import UsageError
@@ -35,18 +35,6 @@ FIRST_LOOK_SCORE, FIRST_LOOK_BOXES = (
     100,
 )  # what of the first look may be looked at again, however little is shown
 SAME_IOU = 0.5
-
-
-class Looking(StrEnum):
-    """How closely an image is looked at.
-
-    `ONCE`: as a whole, in the model frame. `CLOSER`: and at full resolution where that may show more. `ALL`: and at
-    full resolution everywhere.
-    """
-
-    ONCE = "once"
-    CLOSER = "closer"
-    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)

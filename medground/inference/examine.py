@@ -11,8 +11,9 @@ from torch import Tensor
 
 from medground.imaging.preprocess import ModelImage, prepare
 from medground.imaging.upright import AS_IT_IS
-from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, Looking, look_closer
+from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, look_closer
 from medground.inference.reader import Reader
+from medground.inference.request import Looking
 from medground.inference.scope import gate_header, gate_pixels, gate_reading
 from medground.inference.targets import phrases_of
 from medground.inference.understand import Question

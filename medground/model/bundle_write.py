@@ -13,7 +13,8 @@ from torch import Tensor, float32
 
 from medground.model.backbones.compact import CompactBackbone
 from medground.model.backbones.qwen_config import Mode
-from medground.model.bundle import BASE, Bundle, Manifest, folder_digest, in_base, sha256_of
+from medground.model.bundle import Bundle, folder_digest, in_base
+from medground.model.bundle_facts import BASE, Manifest, sha256_of
 from medground.model.config import ModelConfig, QwenBackboneConfig
 from medground.model.network import GroundingNetwork
 from medground.schema.errors import BundleError

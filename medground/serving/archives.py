@@ -6,17 +6,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import SecretStr
 
-from medground.schema.errors import UsageError
+from medground.schema.errors import MedgroundError, UsageError
 from medground.serving.config import Destination, ServiceConfig
 from medground.serving.dicom_receiver.archive_config import BearerToken, Credentials, Login
 from medground.serving.dicom_receiver.config import Remote
 from medground.serving.dicom_receiver.delivery import Delivery, Outcome
 from medground.serving.dicom_receiver.dicom_web import DicomWebArchive
 from medground.serving.dicom_receiver.sender import send
-from medground.serving.worker import Archive, DeliveryError
+
+
+class DeliveryError(MedgroundError):
+    """Not everything arrived; `may_pass` says whether trying again may help."""
+
+    def __init__(self, message: str, *, may_pass: bool) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+
+
+class Archive(Protocol):
+    """Where results go."""
+
+    def send(self, files: Sequence[Path]) -> None:
+        """Send DICOM files; what is there already is fine.
+
+        Raises:
+            DeliveryError: some did not arrive.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import cast
 
 import pydicom
-from pydicom import Dataset
-from sqlalchemy import Engine, select
 
 from medground.dicom.found import Found
 from medground.dicom.series import Opener
@@ -20,54 +17,13 @@ from medground.inference.ground import Grounded, ground
 from medground.inference.pictures import draw_answers
 from medground.inference.reader import Reader
 from medground.inference.reports import study_reports, with_warnings
-from medground.serving.database import instances, job_instances
 from medground.serving.jobs import Job
-from medground.serving.objects import ObjectStore, Stored
-
-SR = "sr"
-DICOM_FORMATS = (SR, "gsps")
-JSON, OVERLAY, SIGNED = "json", "overlay", "signed"
+from medground.serving.objects import ObjectStore
+from medground.serving.result_file import DICOM_FORMATS, JSON, OVERLAY, SR, ResultFile, part10
 
 
 class CancelledError(Exception):
     """Whoever asked no longer wants it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResultFile:
-    """A file of a result, in the store.
-
-    Attributes:
-        kind: `json`, `sr`, `gsps` or `overlay`.
-        number: counted from 1 within its kind.
-        sop_uid: of a DICOM object; empty for other files.
-        stored: the file.
-    """
-
-    kind: str
-    number: int
-    sop_uid: str
-    stored: Stored
-
-
-def files_of(engine: Engine, store: ObjectStore, job_id: str) -> list[Found]:
-    """The images of a job, each called by its SOP Instance UID: paths of the machine are nobody's business.
-
-    Raises:
-        FileNotFoundError: one is missing from the store.
-    """
-    statement = (
-        select(instances.c.sop_uid, instances.c.sha256)
-        .join(job_instances, job_instances.c.instance_id == instances.c.id)
-        .where(job_instances.c.job_id == job_id)
-        .order_by(instances.c.sop_uid)
-    )
-    with engine.connect() as connection:
-        rows = connection.execute(statement).all()
-    found = [Found(row.sop_uid, store.path(row.sha256)) for row in rows]
-    if not all(one.path.is_file() for one in found):
-        raise FileNotFoundError("an image is missing from the store")
-    return found
 
 
 def answer(
@@ -126,10 +82,3 @@ def result_files(grounded: Grounded, store: ObjectStore, earlier: bytes | None =
         yield ResultFile(OVERLAY, number, "", store.add(buffer.getvalue()))
     written = with_warnings(grounded.result, warnings).model_dump_json(indent=2)
     yield ResultFile(JSON, 1, "", store.add(written.encode()))
-
-
-def part10(dataset: Dataset) -> bytes:
-    """A data set as a file (PS3.10)."""
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select
 
-from medground.inference.ground import Request
+from medground.inference.request import Request
 from medground.schema.config import StrictConfig
 from medground.schema.errors import MedgroundError, UsageError
 from medground.serving.database import batches, insert_new, instances, job_instances, jobs, workers, writing

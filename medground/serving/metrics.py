@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from medground.serving.model import SharedReader
-
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Counting(Protocol):
+    """A model that counts what it reads."""
+
+    images: int
+    batches: int
 
 
 class Metrics:
@@ -30,7 +36,7 @@ class Metrics:
         self.images_read = Gauge("medground_images_read", "Images that the model has read", registry=registry)
         self.batches_read = Gauge("medground_batches_read", "Batches that the model has read", registry=registry)
 
-    def follow(self, reader: SharedReader) -> None:
+    def follow(self, reader: Counting) -> None:
         """Report what a model of this process has read."""
         self.images_read.set_function(lambda: reader.images)
         self.batches_read.set_function(lambda: reader.batches)

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, Row, func, select
 from medground.schema.errors import UsageError
 from medground.schema.result import ModelInfo
 from medground.serving.database import insert_new, job_instances, jobs, result_files, results, writing
-from medground.serving.grounding import ResultFile
 from medground.serving.jobs import Job, Jobs, Then
+from medground.serving.result_file import ResultFile
 
 
 class ResultNotFoundError(UsageError):

@@ -10,43 +10,28 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import timedelta
-from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-import torch
 import uvicorn
 from sqlalchemy import select
 
 import medground
-from medground.audit.anchor import AnchorFile, anchor_head
 from medground.audit.event import Action
-from medground.inference.reader import Reader
-from medground.model.bundle import read_facts
+from medground.model.bundle_facts import read_facts
 from medground.schema.errors import MedgroundError, UsageError
-from medground.serving.access.scope import Principal, PrincipalKind
-from medground.serving.archives import open_archives
 from medground.serving.config import Role, ServiceConfig
 from medground.serving.database import schema_versions
-from medground.serving.dispatcher import Chore, Dispatcher
 from medground.serving.http.app import guarded
 from medground.serving.logs import make_log
-from medground.serving.model import SharedReader
 from medground.serving.receiving import receiving
-from medground.serving.rules import Completion, check_questions
-from medground.serving.service import Service, open_service
-from medground.serving.times import now_us, utc_now
-from medground.serving.worker import Worker
-from medground.serving.workflows import Steps, WorkerSeat, Workflows
+from medground.serving.rules import check_questions
+from medground.serving.service import SYSTEM, Service, open_service
 
-LoadReader = Callable[[Path | None, str], Reader]
-HOUSEKEEPING_EVERY_US = 600_000_000
-ANCHOR_EVERY_US = 60_000_000
-WORKFLOWS_KEPT = timedelta(days=2)
-SYSTEM = Principal("service", PrincipalKind.SYSTEM, "", frozenset(), "service")
+if TYPE_CHECKING:
+    from medground.serving.working import LoadReader
 
 
 def serve(config: ServiceConfig, role: Role, load: LoadReader, *, say: Callable[[str], None]) -> None:
@@ -72,6 +57,8 @@ def serve(config: ServiceConfig, role: Role, load: LoadReader, *, say: Callable[
             signal.signal(number, _end(service))
         service.record(SYSTEM, Action.STARTED, role=role.value, version=medground.__version__)
         if role is not Role.API:
+            from medground.serving.working import working  # brings torch and MONAI, which take seconds and memory
+
             parts.enter_context(working(service, load))
         if role is Role.WORKER:
             log.info("working")
@@ -113,91 +100,6 @@ def _end(service: Service) -> Callable[[int, FrameType | None], None]:
         service.ending.set()
 
     return end
-
-
-@contextmanager
-def working(service: Service, load: LoadReader) -> Iterator[None]:
-    """Answer jobs and deliver results while the block lasts: model, workflows and dispatcher; once in a process.
-
-    Args:
-        service: whose.
-        load: gives the model for a bundle and a device.
-    """
-    config = service.config
-    if config.model.threads:
-        torch.set_num_threads(config.model.threads)
-    reader = SharedReader(load(config.model.bundle, config.model.device))
-    service.metrics.follow(reader)
-    service.ready["model"] = lambda: "" if reader.is_alive else "has ended"
-    service.record(SYSTEM, Action.MODEL_LOADED, bundle=reader.info.sha256[:40], version=reader.info.version)
-    with ExitStack() as parts:
-        parts.callback(reader.close)
-        worker = Worker(
-            engine=service.engine,
-            store=service.store,
-            jobs=service.jobs,
-            results=service.results,
-            deliveries=service.deliveries,
-            audit=service.audit,
-            reader=reader,
-            untrusted=service.untrusted,
-            archives=parts.enter_context(open_archives(config)),
-            log=service.log,
-            sleep=time.sleep,
-        )
-        seat = parts.enter_context(WorkerSeat(config.state / "workers"))
-        workflows = parts.enter_context(
-            Workflows(
-                config.workflows_url,
-                seat.name,
-                Steps(worker.answer, worker.deliver),
-                model_sha256=reader.info.sha256,
-                jobs_at_once=config.model.jobs_at_once,
-                destinations=config.destinations,
-            )
-        )
-        completion = Completion(
-            service.engine, service.jobs, service.deliveries, config.rules, int(config.quiet_s * 1e6), now_us
-        )
-        dispatcher = parts.enter_context(
-            Dispatcher(
-                service.engine,
-                service.jobs,
-                service.deliveries,
-                completion,
-                workflows,
-                executor=seat.name,
-                model_sha256=reader.info.sha256,
-                now_us=now_us,
-                log=service.log,
-                chores=_chores(service, workflows),
-            )
-        )
-        service.nudges.append(dispatcher.nudge)
-        service.ready["dispatcher"] = lambda: "" if dispatcher.is_turning else "has not looked for work for long"
-        service.log.info("model_loaded", model=reader.info.name, version=reader.info.version, executor=seat.name)
-        yield
-
-
-def _chores(service: Service, workflows: Workflows) -> list[Chore]:
-    """What a worker does now and then besides answering."""
-
-    def forget_workflows() -> None:
-        workflows.forget_ended(utc_now() - WORKFLOWS_KEPT)
-
-    chores = [Chore(service.retention.run, HOUSEKEEPING_EVERY_US), Chore(forget_workflows, HOUSEKEEPING_EVERY_US)]
-    if service.config.anchor_file is not None:
-        anchors = AnchorFile(service.config.anchor_file)
-        chores.append(Chore(lambda: _anchor(service, anchors), ANCHOR_EVERY_US))
-    return chores
-
-
-def _anchor(service: Service, anchors: AnchorFile) -> None:
-    """Note the head of the audit log elsewhere; where that is not possible now, the work goes on."""
-    try:
-        anchor_head(service.audit, anchors, utc_now)
-    except MedgroundError as error:
-        service.log.error("audit_not_anchored", kind=type(error).__name__)
 
 
 def _listen(service: Service, say: Callable[[str], None]) -> None:

@@ -17,7 +17,7 @@ from medground.audit.event import Action, ActorKind, AuditEvent, ObjectKind, Out
 from medground.audit.log import AuditLog
 from medground.audit.tables import create_tables as create_audit_tables
 from medground.dicom.untrusted import UntrustedReader
-from medground.model.bundle import BundleFacts
+from medground.model.bundle_facts import BundleFacts
 from medground.serving.access.authenticator import Authenticator
 from medground.serving.access.oidc import Oidc
 from medground.serving.access.quota import Quota
@@ -38,6 +38,9 @@ from medground.serving.retention import Retention
 from medground.serving.reviews import Reviews
 from medground.serving.times import now_us, utc_now
 from medground.serving.worklist import WorkList
+
+SYSTEM = Principal("service", PrincipalKind.SYSTEM, "", frozenset(), "service")
+"""Who starts and ends a process of the service."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from medground.schema.result import (
     Verdict,
 )
 from medground.schema.vocabulary import Concept, Vocabulary
-from medground.serving.grounding import part10
+from medground.serving.result_file import part10
 from medground.serving.reviews import FindingStatus, ReviewedFinding, ReviewEntry
 
 NOT_REVIEWED = "Nobody has reviewed this finding."

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 from structlog.typing import FilteringBoundLogger
@@ -14,36 +12,19 @@ from structlog.typing import FilteringBoundLogger
 from medground.audit.event import Action, ActorKind, AuditEvent, ObjectKind, Outcome
 from medground.audit.log import AuditLog
 from medground.dicom.untrusted import UntrustedReader
-from medground.schema.errors import InputError, MedgroundError, UsageError
+from medground.schema.errors import InputError, UsageError
+from medground.serving.archives import Archive, DeliveryError
 from medground.serving.database import is_gone
 from medground.serving.deliveries import Deliveries, DeliveryState
-from medground.serving.grounding import SR, CancelledError, answer, files_of, result_files
+from medground.serving.grounding import CancelledError, answer, result_files
 from medground.serving.jobs import ENDED, Job, Jobs, Problem
 from medground.serving.model import SharedReader
 from medground.serving.objects import ObjectStore, is_full
+from medground.serving.result_file import SR, files_of
 from medground.serving.results import ResultNotFoundError, ResultRow, Results
 
 RETRY_PAUSE_S, MOST_TRIES = 1.0, 86_400  # a day, as deliveries have
 SAID_EVERY = 60  # tries
-
-
-class DeliveryError(MedgroundError):
-    """Not everything arrived; `may_pass` says whether trying again may help."""
-
-    def __init__(self, message: str, *, may_pass: bool) -> None:
-        super().__init__(message)
-        self.may_pass = may_pass
-
-
-class Archive(Protocol):
-    """Where results go."""
-
-    def send(self, files: Sequence[Path]) -> None:
-        """Send DICOM files; what is there already is fine.
-
-        Raises:
-            DeliveryError: some did not arrive.
-        """
 
 
 @dataclass(frozen=True, slots=True)

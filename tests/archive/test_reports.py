@@ -18,7 +18,8 @@ from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.dicom.image import DicomImage, open_image
 from medground.dicom.sr import Review, read_sr, read_sr_boxes, write_sr
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Request
 from medground.schema.result import GroundingResult, Verdict
 from tests.archive.clients import by_pynetdicom, by_storescu, by_stow, fetched, web
 from tests.archive.orthanc import Orthanc

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from medground import __version__
 from medground.cli.main import create_app
 from medground.dicom.sr import read_sr_boxes
-from medground.model.bundle import shipped_bundle_path
+from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.errors import BundleDamagedError, BundleMissingError
 from medground.schema.result import GroundingResult, Verdict
 from tests.full_disk import no_file_longer_than

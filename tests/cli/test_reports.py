@@ -15,7 +15,8 @@ from medground.cli.output import OutputFolder
 from medground.dicom.seg_read import read_seg_boxes
 from medground.dicom.sr import read_sr_boxes
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Request
 from tests.inference.blob_reader import CT, BlobReader
 from tests.inference.drawn import drawn, write_ct_slice, write_dx, write_png
 

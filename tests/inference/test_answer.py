@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Request
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
 from medground.schema.result import Answer, Relation, Verdict

@@ -8,7 +8,8 @@ import torch
 
 from medground.imaging.preprocess import ModelImage, prepare
 from medground.imaging.windows import tiles
-from medground.inference.closer import OVERLAP_PX, TILE_PX, Closer, Looking, look_closer, plan, zoom_for
+from medground.inference.closer import OVERLAP_PX, TILE_PX, Closer, look_closer, plan, zoom_for
+from medground.inference.request import Looking
 from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
 from medground.schema.anatomy import Domain
 from medground.schema.errors import UsageError

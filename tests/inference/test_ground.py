@@ -11,7 +11,8 @@ import pytest
 from medground.data.phantom.chest_ct import chest_ct
 from medground.data.phantom.dicom_study import write_ct_study
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Request
 from medground.schema.anatomy import Side, Zone
 from medground.schema.box import Box
 from medground.schema.errors import DecodeError, QueryError, UsageError

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Request
 from medground.schema.anatomy import Domain
 from tests.inference.blob_reader import BlobReader
 from tests.inference.drawn import drawn, write_ct_slice, write_png

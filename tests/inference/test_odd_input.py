@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medground.inference.closer import Looking
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Looking, Request
 from medground.schema.result import GroundingResult, Verdict
 from tests.inference.blob_reader import CT, BlobReader
 from tests.inference.drawn import drawn, write_ct_slice, write_dx

@@ -11,7 +11,8 @@ from PIL import Image
 
 from medground.imaging.upright import Turn
 from medground.inference.gather import _is_stack, gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Request
 from medground.inference.views import Crops, upright
 from medground.schema.anatomy import Side, Zone
 from medground.schema.box import Box

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Request
 from medground.inference.with_clip import WithClip
 from medground.model.clip import Clip
 from medground.model.reading import LookGroup

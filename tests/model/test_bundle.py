@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from medground.imaging.preprocess import prepare
-from medground.model.bundle import read_bundle, shipped_bundle_path
+from medground.model.bundle import read_bundle
+from medground.model.bundle_facts import shipped_bundle_path
 from medground.model.bundle_write import MAX_FILE_BYTES, save_bundle
 from medground.model.grounder import Grounder
 from medground.model.reading import Phrase

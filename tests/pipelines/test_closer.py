@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medground.inference.closer import Looking
+from medground.inference.request import Looking
 from medground.model.bundle import Bundle
 from medground.model.bundle_write import save_bundle
 from medground.model.grounder import Grounder

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from medground.evaluation.report import EvaluationReport
-from medground.inference.closer import Looking
 from medground.inference.gather import gather
-from medground.inference.ground import Request, ground
+from medground.inference.ground import ground
+from medground.inference.request import Looking, Request
 from medground.model.grounder import load_grounder
 from pipelines.evaluate import every_box, main, phantom_cases
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medground.imaging.preprocess import ModelImage
-from medground.model.bundle import read_facts
+from medground.model.bundle_facts import read_facts
 from medground.model.reading import ImageReading, Phrase
 from medground.schema.errors import MedgroundError
 from medground.serving.config import Role, load_config

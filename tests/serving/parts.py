@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Engine
 from medground.schema.result import ModelInfo
 from medground.serving.database import connect, create_tables, writing
 from medground.serving.deliveries import Deliveries
-from medground.serving.grounding import ResultFile
 from medground.serving.intake import Accepted, Intake, Origin, Sender, read_file
 from medground.serving.jobs import Job, JobRequest, Jobs, nothing
 from medground.serving.objects import ObjectStore
+from medground.serving.result_file import ResultFile
 from medground.serving.results import Results
 from medground.serving.reviews import Reviews
 from medground.serving.worklist import WorkList

@@ -18,9 +18,10 @@ import httpx
 import uvicorn
 from sqlalchemy import Engine, Table, select
 
-from medground.model.bundle import BundleFacts
+from medground.model.bundle_facts import BundleFacts
 from medground.serving.access.quota import QuotaConfig
 from medground.serving.access.scope import Scope
+from medground.serving.archives import Archive
 from medground.serving.config import Destination, HttpConfig, ModelChoice, ServiceConfig
 from medground.serving.dicom_receiver.archive_config import ArchiveConfig
 from medground.serving.http.app import guarded
@@ -28,7 +29,7 @@ from medground.serving.jobs import Job
 from medground.serving.logs import make_log
 from medground.serving.model import SharedReader
 from medground.serving.service import Service, open_service
-from medground.serving.worker import Archive, Worker
+from medground.serving.worker import Worker
 from tests.inference.blob_reader import BlobReader
 from tests.inference.drawn import BlobPx, drawn, write_dx
 

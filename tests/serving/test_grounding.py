@@ -13,8 +13,9 @@ from medground.dicom.untrusted import UntrustedReader
 from medground.inference.ground import Grounded
 from medground.schema.errors import DecodeError
 from medground.schema.result import GroundingResult
-from medground.serving.grounding import CancelledError, answer, files_of, result_files
+from medground.serving.grounding import CancelledError, answer, result_files
 from medground.serving.jobs import Job
+from medground.serving.result_file import files_of
 from tests.inference.blob_reader import BlobReader
 from tests.inference.drawn import write_undecodable
 from tests.serving.parts import Parts

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from medground.inference.ground import Request
+from medground.inference.request import Request
 from medground.schema.errors import DecodeError, UsageError
 from medground.serving.database import insert_new, instances, job_instances, jobs, workers, writing
 from medground.serving.jobs import ENDED, Job, JobNotFoundError, JobRequest, Problem, State, job_id

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine, text
 
 from medground.serving.config import RetentionConfig
 from medground.serving.database import idempotency, metadata, studies, writing
-from medground.serving.grounding import ResultFile
 from medground.serving.intake import Origin
 from medground.serving.jobs import Job, Then, nothing
+from medground.serving.result_file import ResultFile
 from medground.serving.retention import DAY_US, YOUNG_S, Retention
 from medground.serving.reviews import ReviewAction, ReviewEntry
 from tests.serving.parts import MODEL, QUESTION, Parts

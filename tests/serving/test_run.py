@@ -164,3 +164,10 @@ def test_a_side_alone(tmp_path: Path, role: str) -> None:
     assert said.startswith("listening" if role == "api" else "working")
     assert ("model_loaded" in logged) is (role == "worker")
     assert (Action.MODEL_LOADED in actions(tmp_path)) is (role == "worker")
+
+
+def test_the_side_without_a_model_brings_nothing_of_one() -> None:
+    """Seconds and half a gigabyte, in a process that only answers HTTP and DICOM."""
+    code = "import sys, medground.cli.serve as s; print(*{'torch', 'monai', 'transformers'} & set(sys.modules)); s._load"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == ""

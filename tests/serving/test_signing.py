@@ -17,12 +17,13 @@ from medground.data.vocabulary import load_vocabulary
 from medground.dicom.found import Found
 from medground.dicom.sr import read_sr
 from medground.inference.gather import gather
-from medground.inference.ground import Grounded, Request, ground
+from medground.inference.ground import Grounded, ground
 from medground.inference.reports import study_reports
+from medground.inference.request import Request
 from medground.schema.anatomy import Domain, Side
 from medground.schema.errors import UsageError
 from medground.schema.result import Finding, Origin, SpacingSource, StudyResult, Verdict
-from medground.serving.grounding import part10
+from medground.serving.result_file import part10
 from medground.serving.reviews import ReviewAction, ReviewEntry, ReviewRow, standing
 from medground.serving.signing import (
     ADDED,

@@ -20,12 +20,13 @@ from medground.audit.event import Action, Outcome
 from medground.audit.log import Selection
 from medground.dicom.sr import read_sr
 from medground.schema.result import GroundingResult, Verdict
+from medground.serving.archives import DeliveryError
 from medground.serving.database import deliveries, result_files, results, writing
 from medground.serving.intake import Accepted, Origin, Sender, read_file
 from medground.serving.jobs import Job, JobRequest, State, nothing
 from medground.serving.model import SharedReader
 from medground.serving.service import Service
-from medground.serving.worker import DeliveryError, Worker
+from medground.serving.worker import Worker
 from tests.full_disk import no_file_longer_than
 from tests.inference.blob_reader import BlobReader
 from tests.inference.drawn import BlobPx, write_undecodable

@@ -21,7 +21,6 @@ from medground.inference.understand import understand
 from medground.schema.result import GroundingResult
 from medground.serving.access.scope import Principal
 from medground.serving.database import idempotency, insert_new, instances, writing
-from medground.serving.grounding import JSON
 from medground.serving.http.pacs import pull_study
 from medground.serving.http.problems import ProblemError, problems, told
 from medground.serving.http.security import MayGround, ServiceOf, address_of
@@ -29,6 +28,7 @@ from medground.serving.http.uploads import read_form, receive, record_stored, re
 from medground.serving.http.views import JobView, job_view
 from medground.serving.intake import Origin, Sender, study_key
 from medground.serving.jobs import ENDED, Job, JobRequest, State
+from medground.serving.result_file import JSON
 from medground.serving.service import Service
 
 router = APIRouter(tags=["ground"])

@@ -17,11 +17,11 @@ from medground.audit.event import Action, ObjectKind
 from medground.schema.result import GroundingResult
 from medground.serving.access.scope import Principal
 from medground.serving.database import deliveries
-from medground.serving.grounding import JSON, OVERLAY, SIGNED
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
 from medground.serving.http.views import DeliveryView, JobView, ProblemView, job_view
 from medground.serving.jobs import ENDED, Job, JobNotFoundError
+from medground.serving.result_file import JSON, OVERLAY, SIGNED
 from medground.serving.service import Service
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

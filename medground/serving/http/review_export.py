@@ -15,10 +15,10 @@ from medground.audit.event import Action
 from medground.schema.errors import InputError
 from medground.serving.access.scope import Principal
 from medground.serving.database import instances
-from medground.serving.grounding import files_of
 from medground.serving.http.problems import problems
 from medground.serving.http.reviews import read_result
 from medground.serving.http.security import MayReview, ServiceOf, address_of
+from medground.serving.result_file import files_of
 from medground.serving.review_export import pseudonym, reviewed_records
 from medground.serving.reviews import ReviewAction, standing
 from medground.serving.service import Service

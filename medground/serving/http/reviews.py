@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field
 from medground.audit.event import Action, ObjectKind
 from medground.schema.result import BoxPx, Finding, GroundingResult
 from medground.serving.access.scope import Principal
-from medground.serving.grounding import JSON, files_of
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayRead, MayReview, ServiceOf, address_of
+from medground.serving.result_file import JSON, files_of
 from medground.serving.reviews import (
     FindingStatus,
     ReviewAction,

@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from medground.audit.event import Action, ObjectKind
-from medground.serving.grounding import SIGNED, ResultFile, files_of
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.reviews import read_result
 from medground.serving.http.security import MayRead, MaySign, ServiceOf, address_of
 from medground.serving.http.studies import StudyKey
 from medground.serving.report import ReportedResult, report_html
+from medground.serving.result_file import SIGNED, ResultFile, files_of
 from medground.serving.reviews import ReviewAction, ReviewEntry, check_seen, standing
 from medground.serving.signing import Signature, check_reviewed, open_study, signed_report
 from medground.serving.times import time_of

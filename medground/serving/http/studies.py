@@ -15,12 +15,12 @@ from pydantic import BaseModel, Field
 from medground.audit.event import Action, ObjectKind
 from medground.serving.access.scope import Principal
 from medground.serving.frames import FrameValues, frame_values
-from medground.serving.grounding import SIGNED
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
 from medground.serving.http.uploads import read_form, receive, record_stored, refuse_if_nothing
 from medground.serving.http.views import ResultView, StoredView, StudyPage, StudyView
 from medground.serving.intake import Origin, Sender
+from medground.serving.result_file import SIGNED
 from medground.serving.service import Service
 from medground.serving.times import time_of
 from medground.serving.worklist import ListedStudy

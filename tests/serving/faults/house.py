@@ -22,8 +22,8 @@ from medground.serving.dicom_receiver.config import Peer, ReceiverConfig, Remote
 from medground.serving.dicom_receiver.delivery import Outcome
 from medground.serving.dicom_receiver.sender import send
 from medground.serving.receiving import receiving
-from medground.serving.run import LoadReader, working
 from medground.serving.service import Service
+from medground.serving.working import LoadReader, working
 from tests.inference.blob_reader import BlobReader
 from tests.serving.running import CLINIC, eventually, listening, opened, rows
 
