@@ -7,6 +7,8 @@ states only, so that a dump of it names no patient.
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +40,7 @@ from sqlalchemy.exc import TimeoutError as NoneFreeError
 from medground.schema.errors import AuditError, UsageError
 
 SCHEMA_VERSION = 1
+SQLITE_WAITS_S = 30.0
 CLINICAL = frozenset({"instances", "studies", "jobs", "reviews"})
 
 metadata = MetaData()
@@ -220,7 +223,7 @@ def connect(url: str) -> Engine:
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             make_private(Path(parsed.database))
-        engine = create_engine(parsed, connect_args={"timeout": 30}, hide_parameters=True)
+        engine = create_engine(parsed, connect_args={"timeout": SQLITE_WAITS_S}, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -249,8 +252,23 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     del record
     # Readers do not wait for a writer, and what was committed outlives a crash of the machine.
     connection.isolation_level = None  # the driver must not begin transactions by itself; `begin` below does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _switch_to_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Two processes that open a new file at once may both want to; SQLite refuses one of them without waiting."""
+    until = time.monotonic() + SQLITE_WAITS_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

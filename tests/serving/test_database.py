@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -174,3 +175,20 @@ def test_tables_that_hold_what_came_with_images_are_named() -> None:
             assert columns <= plain, name
     assert set(CLINICAL) <= set(metadata.tables)
     assert not set(audit_metadata.tables) & set(metadata.tables)
+
+
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """SQLite refuses all but one that want to change its journal at the same moment; one in twenty times it did."""
+    for number in range(40):
+        gate = threading.Barrier(8)
+
+        def opened(path: Path = tmp_path / f"{number}.db", gate: threading.Barrier = gate) -> str:
+            engine = connect(f"sqlite:///{path}")
+            gate.wait()
+            with engine.connect() as connection:
+                mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+            engine.dispose()
+            return str(mode)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert [run.result() for run in [pool.submit(opened) for _ in range(8)]] == ["wal"] * 8
