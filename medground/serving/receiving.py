@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from medground.audit.event import Action, ActorKind, AuditEvent, Outcome
+from medground.audit.event import Action, ActorKind, AuditEvent, ObjectKind, Outcome
 from medground.serving.commitments import Commitments
 from medground.serving.dicom_receiver.config import ReceiverConfig
 from medground.serving.dicom_receiver.connection import AssociationSummary
@@ -19,12 +21,43 @@ from medground.serving.objects import Incoming
 from medground.serving.service import Service
 from medground.serving.times import now_us
 
+TOLD_AGAIN_S, MOST_TOLD = 600.0, 4096
+
+
+class Told:
+    """Which studies of which peers the audit log was told of lately, so that each has one entry and not each image.
+
+    Args:
+        monotonic_s: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, monotonic_s: Callable[[], float]) -> None:
+        self._monotonic_s = monotonic_s
+        self._lock = threading.Lock()
+        self._since_s: dict[tuple[str, str, str], float] = {}
+
+    def is_due(self, key: tuple[str, str, str]) -> bool:
+        """Whether it is to be told again: never yet, or long ago."""
+        with self._lock:
+            since = self._since_s.get(key)
+        return since is None or self._monotonic_s() - since >= TOLD_AGAIN_S
+
+    def done(self, key: tuple[str, str, str]) -> None:
+        """It was told."""
+        with self._lock:
+            now = self._since_s[key] = self._monotonic_s()
+            if len(self._since_s) > MOST_TOLD:
+                self._since_s = {one: at for one, at in self._since_s.items() if now - at < TOLD_AGAIN_S}
+            if len(self._since_s) > MOST_TOLD:
+                self._since_s.clear()  # then some are told twice
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceIntake:
-    """The receiver's intake: the same one that HTTP has."""
+    """The intake that HTTP has too. A study of a peer is in the audit log before its first image is answered."""
 
     service: Service
+    told: Told
 
     def incoming(self) -> AbstractContextManager[IncomingFile]:
         """A new file in the store."""
@@ -39,12 +72,28 @@ class ServiceIntake:
         count = self.service.metrics.instances
         sender = Sender(received.tenant, Origin.DICOM, received.calling_ae_title)
         try:
-            self.service.intake.accept(cast(Incoming, received.file), sender)
+            kept = self.service.intake.accept(cast(Incoming, received.file), sender)
+            self._tell(received, kept.study_key)
         except Exception:
             count.labels(origin=Origin.DICOM.value, outcome="refused").inc()
             raise
         count.labels(origin=Origin.DICOM.value, outcome="accepted").inc()
         return Accepted()
+
+    def _tell(self, received: InstanceReceived, study_key: str) -> None:
+        key = (received.tenant, study_key, received.calling_ae_title)
+        if self.told.is_due(key):
+            event = AuditEvent(
+                action=Action.STUDY_STORED,
+                actor_kind=ActorKind.DICOM,
+                actor=received.calling_ae_title.strip(),
+                tenant=received.tenant,
+                source=received.address,
+                object_kind=ObjectKind.STUDY,
+                object_id=study_key,
+            )
+            self.service.audit.append(event)
+            self.told.done(key)
 
 
 @contextmanager
@@ -76,7 +125,9 @@ def receiving(service: Service, config: ReceiverConfig, say: Callable[[str], Non
             _record(service, Action.STUDY_STORED, summary.address, summary.calling_ae_title, summary.tenant, **counts)
 
     commitments = Commitments(service.engine, service.store, now_us)
-    receiver = DicomReceiver(config, ServiceIntake(service), commitments, on_refusal=refused, on_end=ended)
+    receiver = DicomReceiver(
+        config, ServiceIntake(service, Told(time.monotonic)), commitments, on_refusal=refused, on_end=ended
+    )
     with receiver:
         service.log.info("receiving", host=str(config.host), port=receiver.port)
         say(f"receiving DICOM on {config.host}:{receiver.port} from {len(config.peers)} peer(s)")
