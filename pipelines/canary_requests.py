@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,7 @@ IN_QUESTION: Final = "question"
 _QUESTIONS: Final = ("is there a nodule? it is about {0.word} {0.digits}", "find the {0.word}", "is there a nodule?")
 _UID: Final = "1.2.826.0.1.3680043.8.498.{}.1{:08d}"
 _BATCH: Final = 100
+SOME: Final = 200  # studies that nothing was asked about, and that are looked at all the same
 
 
 @dataclass
@@ -162,18 +163,30 @@ def read_all(service: ServiceProcess, one: Salted, told: Told) -> None:
     """
     results: list[tuple[str, str]] = []
     with client_of(service, told) as client:
-        page = client.get("/v1/studies", params={"limit": 200}).json()
-        for key in (listed["study"] for listed in page["studies"]):
+        studies = list(_listed(client))
+        answered = [key for key, status in studies if status == "answered"]
+        for key in answered:
             results += [(key, row["job"]) for row in client.get(f"/v1/studies/{key}/results").json()]
         _review(client, results, one.question)
-        for listed in page["studies"]:
+        for key in dict.fromkeys([*answered, *(key for key, _ in studies[:SOME])]):
             for part in ("", "/series", "/results", "/report"):
-                client.get(f"/v1/studies/{listed['study']}{part}")
+                client.get(f"/v1/studies/{key}{part}")
         for _, job in results:
             for part in ("", "/result", "/sr", "/gsps", "/overlay.png"):
                 client.get(f"/v1/jobs/{job}{part}")
             client.get("/v1/reviews", params={"job": job})
         client.get("/v1/reviews/export")
+
+
+def _listed(client: httpx.Client) -> Iterator[tuple[str, str]]:
+    """Key and status of every study, page by page."""
+    params: dict[str, str | int] = {"limit": 200}
+    while True:
+        page = client.get("/v1/studies", params=params).json()
+        yield from ((one["study"], one["status"]) for one in page["studies"])
+        if not page["next"]:
+            return
+        params["after"] = page["next"]
 
 
 def _review(client: httpx.Client, results: Sequence[tuple[str, str]], words: Canary) -> None:
