@@ -21,12 +21,12 @@ from medground.inference.verdict import presence_where_asked
 from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
 from medground.schema.errors import UsageError
 
-CROP_PX, MARGIN_PX = 256, 32  # side of a closer look in the model frame, and what of it surrounds a box
+CROP_PX, MARGIN_PX = 512, 32  # side of a closer look in the model frame, and what of it surrounds a box
 ZOOMS = (1.0, 0.5, 0.25)
 LARGEST_PX = 72.0  # long side in a closer look up to which a finding is looked at there
 LEAST_GAIN = 1.5  # a closer look has to show it so many times larger than the first one
-LEFT_OUT = 0.1  # findings, counted by their probability, that may stay without a closer look
-MOST_SHARE = 0.5  # of an image; where more of it is to be looked at, all of it is
+LEFT_OUT = 0.05  # findings, counted by their probability, that may stay without a closer look
+MOST_EFFORT = 0.5  # of that of looking at all of an image; where the windows would take more, all of it is looked at
 TILE_PX, OVERLAP_PX = 1024, 320  # more than the longest finding that is looked at closely
 BORDER_PX = 2.0  # of a closer look: what reaches so near its edge may be cut by it
 AT_ONCE = 16  # windows cut out and read together, so that memory is bounded
@@ -57,8 +57,8 @@ def plan(reading: ImageReading, image: ModelImage, looking: Looking) -> Plan:
     """Decides where to look closely.
 
     Candidates are taken in the order of their scores, which say what image and question make of them, until those left
-    would be less than `LEFT_OUT` findings together. Where that takes windows over more than `MOST_SHARE` of the image,
-    the first look was unsure, and the whole image is looked at.
+    would be less than `LEFT_OUT` findings together. Where the windows for that hold more than `MOST_EFFORT` of the pixels
+    that the whole image takes, the first look was unsure, and the whole image is looked at.
 
     Args:
         reading: of the first look.
@@ -91,7 +91,12 @@ def plan(reading: ImageReading, image: ModelImage, looking: Looking) -> Plan:
         for zoom, boxes in by_zoom.items()
         for window in covering(boxes, round(CROP_PX / zoom), MARGIN_PX / zoom, columns, rows, zoom)
     ]
-    return everywhere if covered_share(windows, columns, rows) > MOST_SHARE else Plan(tuple(windows))
+    return everywhere if _pixels(windows) > MOST_EFFORT * _pixels(everywhere.windows) else Plan(tuple(windows))
+
+
+def _pixels(windows: Sequence[Window]) -> float:
+    """How many pixels of the model frame windows take together: what looking at them costs."""
+    return sum((w.x2 - w.x1) * (w.y2 - w.y1) * w.zoom**2 for w in windows)
 
 
 def zoom_for(candidate: Candidate, scale: float) -> float | None:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Literal
 
@@ -41,6 +41,8 @@ ConceptNames = tuple[tuple[str, tuple[str, ...]], ...]
 """Concept keys, each with all phrases that name it."""
 
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")
+_POSSESSIVE = re.compile(r"(?<=\w)'s\b|(?<=\w)'(?=\w)")
+_HYPHEN = re.compile(r"(?<=\w)[-\u2010-\u2015](?=\w)")
 _TOKEN = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\W_])+|[^\w\s]|_")
 _MEASURE = re.compile(r"\d+(mm|cm)?")
 _YEAR = re.compile(r"(19|20)\d\d")
@@ -128,6 +130,11 @@ class Lexicon(StrictConfig):
     stop: tuple[str, ...]
     traditional: dict[Literal["from", "to"], str]
 
+    @cached_property
+    def simplified(self) -> dict[int, int]:
+        """Table for `str.translate` from traditional to simplified Chinese; tens of thousands of phrases go through it."""
+        return str.maketrans(self.traditional["from"], self.traditional["to"])
+
     def compares(self, text: str) -> bool:
         """Whether the words of an order compare, and so are about two or more: "larger", "nearer to", "the upper"."""
         nearer = {form.partition("{")[0].strip() for form in self.nearness["nearer"] + self.nearness["further"]}
@@ -169,11 +176,8 @@ def tokens(text: str, lexicon: Lexicon) -> list[str]:
     Returns:
         Tokens in order; hyphens between words and possessive endings are left out.
     """
-    table = str.maketrans(lexicon.traditional["from"], lexicon.traditional["to"])
-    plain = unicodedata.normalize("NFKC", text).lower().translate(table).replace("\u2019", "'")
-    plain = re.sub(r"(?<=\w)'s\b|(?<=\w)'(?=\w)", "", plain)
-    plain = re.sub(r"(?<=\w)[-\u2010-\u2015](?=\w)", " ", plain)
-    return _TOKEN.findall(plain)
+    plain = unicodedata.normalize("NFKC", text).lower().translate(lexicon.simplified).replace("\u2019", "'")
+    return _TOKEN.findall(_HYPHEN.sub(" ", _POSSESSIVE.sub("", plain)))
 
 
 def join(parts: list[str]) -> str:

@@ -8,7 +8,7 @@ import torch
 
 from medground.imaging.preprocess import ModelImage, prepare
 from medground.imaging.windows import tiles
-from medground.inference.closer import OVERLAP_PX, TILE_PX, Closer, look_closer, plan, zoom_for
+from medground.inference.closer import CROP_PX, OVERLAP_PX, TILE_PX, Closer, look_closer, plan, zoom_for
 from medground.inference.request import Looking
 from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
 from medground.schema.anatomy import Domain
@@ -41,7 +41,7 @@ def test_a_small_finding_gets_its_box_to_the_pixel_and_a_score_of_its_own() -> N
     (before,), (after,) = first.phrases[0].candidates, closer.reading.phrases[0].candidates
     assert before.box_xyxy_px != (1000, 1203, 1022, 1222)  # a frame of 512 px can't tell
     assert after.box_xyxy_px == (1000, 1203, 1022, 1222)
-    assert closer.share == pytest.approx(256 * 256 / 2048**2)
+    assert closer.share == pytest.approx(CROP_PX**2 / 2048**2)
 
 
 def test_looking_once_changes_nothing() -> None:
@@ -126,14 +126,14 @@ def test_how_large_a_closer_look_shows_a_finding() -> None:
     assert zoom(20, 0.7) is None
 
 
-def test_candidates_left_out_are_less_than_a_tenth_of_a_finding() -> None:
+def test_candidates_left_out_are_less_than_a_twentieth_of_a_finding() -> None:
     image = film()
-    faint = tuple(Candidate((100.0 + 300 * n, 900.0, 120.0 + 300 * n, 920.0), 0.02) for n in range(5))
+    faint = tuple(Candidate((100.0 + 300 * n, 900.0, 120.0 + 300 * n, 920.0), 0.01) for n in range(5))
     reading = ImageReading(Domain.CHEST_RADIOGRAPH, 0.99, 0.5, (PhraseReading(NODULE, 0.3, faint),))
     assert plan(reading, image, Looking.CLOSER).windows == ()
     sure = (Candidate((1800.0, 300.0, 1820.0, 320.0), 0.9), *faint, *faint[:1])
     reading = ImageReading(Domain.CHEST_RADIOGRAPH, 0.99, 0.5, (PhraseReading(NODULE, 0.9, sure),))
-    assert len(plan(reading, image, Looking.CLOSER).windows) == 2  # the sure one, and one of six times 0.02
+    assert len(plan(reading, image, Looking.CLOSER).windows) == 2  # the sure one, and one of six times 0.01
 
 
 def test_stored_pixels_that_were_not_kept_are_asked_for() -> None:
@@ -185,10 +185,10 @@ def test_what_lies_across_the_seam_of_two_tiles_is_not_lost(x: int) -> None:
 
 
 def test_a_faint_candidate_that_another_window_cuts_stays() -> None:
-    sure, faint = Candidate((1500.0, 1500.0, 1530.0, 1530.0), 0.9), Candidate((1600.0, 1500.0, 1680.0, 1580.0), 0.09)
+    sure, faint = Candidate((1500.0, 1500.0, 1530.0, 1530.0), 0.9), Candidate((1700.0, 1500.0, 1780.0, 1580.0), 0.04)
     image, reader = film(size=3072), Doubter()
     reading = ImageReading(Domain.CHEST_RADIOGRAPH, 0.99, 0.5, (PhraseReading(NODULE, 0.9, (sure, faint)),))
-    (closer,) = look_closer([image], [reading], [NODULE], reader, looking=Looking.CLOSER, max_boxes=5, floor=0.05)
+    (closer,) = look_closer([image], [reading], [NODULE], reader, looking=Looking.CLOSER, max_boxes=5, floor=0.03)
     assert closer.reading.phrases[0].candidates == (faint,)
 
 
