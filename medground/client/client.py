@@ -5,22 +5,39 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self
 
 import httpx
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import RootModel, ValidationError
 
+from medground.client.connection import Connection, no_service
 from medground.client.errors import ServiceError, ServiceUnreachableError
-from medground.client.parts import Job, Result, ReviewState, Signed, Stored, Study, StudyPage
+from medground.client.parts import (
+    AuditPage,
+    FoundStudy,
+    FrameReading,
+    Job,
+    Me,
+    Model,
+    Result,
+    ReviewState,
+    Series,
+    Signed,
+    Stored,
+    Study,
+    StudyPage,
+)
 from medground.schema.errors import UsageError
 from medground.schema.result import GroundingResult
 
-_PROBLEM = "urn:medground:problem:"
-_FILES = ("application/dicom", "image/png")
-Read = TypeVar("Read", bound=BaseModel)
+_FILES, _PIXELS, _PAGE = ("application/dicom", "image/png"), ("application/octet-stream",), ("text/html",)
 _Results = RootModel[tuple[Result, ...]]
+_AllSeries = RootModel[tuple[Series, ...]]
+_Found = RootModel[tuple[FoundStudy, ...]]
+_Names = RootModel[tuple[str, ...]]
 
 
 class Client:
@@ -41,8 +58,7 @@ class Client:
     def __init__(
         self, base: str, token: str, *, timeout_s: float = 60.0, transport: httpx.BaseTransport | None = None
     ) -> None:
-        headers = {"Authorization": f"Bearer {token.strip()}"}
-        self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout_s, transport=transport)
+        self._service = Connection(base, token, timeout_s=timeout_s, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +70,15 @@ class Client:
 
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        self._service.close()
+
+    def me(self) -> Me:
+        """Whose token it is, and what it opens."""
+        return self._service.read(Me, "GET", "/v1/me")
+
+    def model(self) -> Model:
+        """What answers, and how far it can be believed."""
+        return self._service.read(Model, "GET", "/v1/model")
 
     def ground(
         self,
@@ -87,9 +111,10 @@ class Client:
         headers = {"Prefer": "respond-async", "Idempotency-Key": uuid.uuid4().hex}
         if isinstance(images, str):
             data["study"] = images
-            answer = self._send("POST", "/v1/ground", data=data, headers=headers)
+            answer = self._service.send("POST", "/v1/ground", data=data, headers=headers)
         else:
-            answer = self._with_files("/v1/ground", images, data=data, headers=headers)
+            with _opened(images) as files:
+                answer = self._service.send("POST", "/v1/ground", data=data, files=_parts(files), headers=headers)
         return self.job(answer.headers.get("location", "").rpartition("/")[2])
 
     def wait(self, job: str, *, timeout_s: float = 600.0) -> GroundingResult:
@@ -114,34 +139,79 @@ class Client:
 
     def job(self, job: str) -> Job:
         """Where a job stands."""
-        return _read(Job, self._send("GET", f"/v1/jobs/{job}"))
+        return self._service.read(Job, "GET", f"/v1/jobs/{job}")
 
     def cancel(self, job: str) -> Job:
         """Cancel a job."""
-        return _read(Job, self._send("POST", f"/v1/jobs/{job}/cancel"))
+        return self._service.read(Job, "POST", f"/v1/jobs/{job}/cancel")
 
     def result(self, job: str) -> GroundingResult:
         """The result of a finished job."""
-        return _read(GroundingResult, self._send("GET", f"/v1/jobs/{job}/result"))
+        return self._service.read(GroundingResult, "GET", f"/v1/jobs/{job}/result")
 
     def file(self, job: str, kind: str, number: int | None = None) -> bytes:
         """A file of a result: `sr`, `gsps`, `overlay.png` (the first), or `signed` (the newest), else by its number."""
         params = {} if number is None else {"number": number}
-        answer = self._send("GET", f"/v1/jobs/{job}/{kind}", params=params)
-        if not answer.headers.get("content-type", "").startswith(_FILES):
-            raise ServiceError(answer.status_code, "unknown", _no_service(answer))
-        return answer.content
+        return self._service.content(_FILES, "GET", f"/v1/jobs/{job}/{kind}", params=params).content
 
     def store(self, images: Sequence[Path]) -> Stored:
         """Store images without asking anything."""
-        return _read(Stored, self._with_files("/v1/studies", images, data={}, headers={}))
+        with _opened(images) as files:
+            return self.store_files(files)
+
+    def store_files(self, files: Sequence[IO[bytes]]) -> Stored:
+        """Store images that are open already, for example uploads of a page.
+
+        Args:
+            files: DICOM files or ZIPs, each read from its beginning; they stay open.
+        """
+        return self._service.read(Stored, "POST", "/v1/studies", files=_parts(files))
+
+    def sources(self) -> tuple[str, ...]:
+        """Names of the archives that studies may be looked for in and fetched from."""
+        return self._service.read(_Names, "GET", "/v1/pacs/sources").root
+
+    def search_archive(
+        self,
+        source: str,
+        *,
+        patient_id: str | None = None,
+        accession_number: str | None = None,
+        study_date: str | None = None,
+        modality: str | None = None,
+        at_most: int = 100,
+    ) -> tuple[FoundStudy, ...]:
+        """Studies of an archive; what is left out does not matter.
+
+        Args:
+            source: one of `sources`.
+            patient_id: the whole of it, or with `*`.
+            accession_number: as `patient_id`.
+            study_date: YYYYMMDD, or from and to with `-` between, one of them left out or none.
+            modality: of one series at least.
+            at_most: how many.
+        """
+        wanted = {
+            "patient_id": patient_id,
+            "accession_number": accession_number,
+            "study_date": study_date,
+            "modality": modality,
+        }
+        given = {name: value for name, value in wanted.items() if value is not None}
+        body = {"source": source, "at_most": at_most, **given}
+        return self._service.read(_Found, "POST", "/v1/pacs/studies/search", json=body).root
+
+    def pull(self, source: str, study_instance_uid: str) -> Stored:
+        """Fetch a study from an archive and store it."""
+        body = {"source": source, "study_instance_uid": study_instance_uid}
+        return self._service.read(Stored, "POST", "/v1/pacs/studies/pull", json=body)
 
     def studies(self, *, search: str = "", after: str | None = None, limit: int = 50) -> StudyPage:
         """A page of the work list; with `search`, of those with these words in name, patient id or accession number."""
         params: dict[str, str | int] = {"limit": limit} | ({} if after is None else {"after": after})
         if search:
-            return _read(StudyPage, self._send("POST", "/v1/studies/search", json={"words": search, **params}))
-        return _read(StudyPage, self._send("GET", "/v1/studies", params=params))
+            return self._service.read(StudyPage, "POST", "/v1/studies/search", json={"words": search, **params})
+        return self._service.read(StudyPage, "GET", "/v1/studies", params=params)
 
     def all_studies(self, *, search: str = "") -> Iterator[Study]:
         """The whole work list, page by page."""
@@ -153,18 +223,49 @@ class Client:
                 return
             after = page.next
 
+    def study(self, study: str) -> Study:
+        """A study of the work list."""
+        return self._service.read(Study, "GET", f"/v1/studies/{study}")
+
+    def series(self, study: str) -> tuple[Series, ...]:
+        """The series of a study, each in viewing order."""
+        return self._service.read(_AllSeries, "GET", f"/v1/studies/{study}/series").root
+
+    def frame(self, study: str, instance: int, frame: int = 1) -> tuple[FrameReading, bytes]:
+        """How to read a frame, and its pixels: 16 bits, little endian, row by row.
+
+        Args:
+            study: its key.
+            instance: id of the image, from `series`.
+            frame: counted from 1.
+        """
+        url = f"/v1/studies/{study}/instances/{instance}/frames/{frame}"
+        answer = self._service.content(_PIXELS, "GET", url)
+        try:
+            reading = FrameReading.model_validate_json(answer.headers.get("x-frame", ""))
+        except ValidationError:
+            raise no_service(answer) from None
+        if len(answer.content) != 2 * reading.rows * reading.columns * reading.samples:
+            raise no_service(answer)
+        return reading, answer.content
+
+    def report(self, study: str, job: str | None = None) -> str:
+        """The report of a study as a page (HTML), of all its results or of one."""
+        params = {} if job is None else {"job": job}
+        return self._service.content(_PAGE, "GET", f"/v1/studies/{study}/report", params=params).text
+
     def results(self, study: str) -> tuple[Result, ...]:
         """What was answered of a study, newest first."""
-        return _read(_Results, self._send("GET", f"/v1/studies/{study}/results")).root
+        return self._service.read(_Results, "GET", f"/v1/studies/{study}/results").root
 
     def review(self, job: str) -> ReviewState:
         """What people said of a result."""
-        return _read(ReviewState, self._send("GET", "/v1/reviews", params={"job": job}))
+        return self._service.read(ReviewState, "GET", "/v1/reviews", params={"job": job})
 
     def add_review(self, job: str, seen_revision: int, entry: Mapping[str, Any]) -> ReviewState:
         """Add an entry; refused with kind `stale-review` if somebody else was faster."""
         body = {"job": job, "seen_revision": seen_revision, "entry": dict(entry)}
-        return _read(ReviewState, self._send("POST", "/v1/reviews", json=body))
+        return self._service.read(ReviewState, "POST", "/v1/reviews", json=body)
 
     def sign(
         self, study: str, job: str, seen_revision: int, person_name: str, *, allow_unreviewed: bool = False
@@ -172,46 +273,22 @@ class Client:
         """Sign a reviewed result."""
         body = {"job": job, "seen_revision": seen_revision, "person_name": person_name}
         body_with = {**body, "allow_unreviewed": allow_unreviewed}
-        return _read(Signed, self._send("POST", f"/v1/studies/{study}/sign", json=body_with))
+        return self._service.read(Signed, "POST", f"/v1/studies/{study}/sign", json=body_with)
 
-    def _with_files(self, url: str, images: Sequence[Path], *, data: Any, headers: Mapping[str, str]) -> httpx.Response:
-        if not images:
-            raise UsageError("there is no file to send")
-        opened = [path.open("rb") for path in images]
-        try:
-            files = [("file", (f"{number}", file)) for number, file in enumerate(opened)]  # names stay at home
-            return self._send("POST", url, data=data, files=files, headers=headers)
-        finally:
-            for file in opened:
-                file.close()
-
-    def _send(self, method: str, url: str, **parts: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, url, **parts)
-        except httpx.HTTPError as cause:
-            raise ServiceUnreachableError(
-                f"the service does not answer ({type(cause).__name__}); asking again is safe"
-            ) from cause
-        if answer.status_code >= 400:
-            raise _problem_of(answer)
-        return answer
+    def audit(self, *, limit: int = 100, before: int | None = None) -> AuditPage:
+        """A page of the tenant's audit log, newest first; `before` is `next` of the page before it."""
+        params = {"limit": limit} | ({} if before is None else {"before": before})
+        return self._service.read(AuditPage, "GET", "/v1/audit", params=params)
 
 
-def _read(kind: type[Read], answer: httpx.Response) -> Read:
-    try:
-        return kind.model_validate_json(answer.content)
-    except ValidationError:
-        raise ServiceError(answer.status_code, "unknown", _no_service(answer)) from None  # the cause quotes the answer
+@contextmanager
+def _opened(images: Sequence[Path]) -> Iterator[Sequence[IO[bytes]]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(path.open("rb")) for path in images]
 
 
-def _no_service(answer: httpx.Response) -> str:
-    return f"the answer was {answer.status_code} and nothing that is known: is it a medground service?"
-
-
-def _problem_of(answer: httpx.Response) -> ServiceError:
-    try:
-        body = answer.json()
-        kind, detail = str(body["type"]).removeprefix(_PROBLEM), str(body["detail"])
-    except (ValueError, KeyError, TypeError):
-        kind, detail = "unknown", _no_service(answer)
-    return ServiceError(answer.status_code, kind, detail)
+def _parts(files: Sequence[IO[bytes]]) -> list[tuple[str, tuple[str, IO[bytes]]]]:
+    """Files for a form; their names stay at home."""
+    if not files:
+        raise UsageError("there is no file to send")
+    return [("file", (f"{number}", file)) for number, file in enumerate(files)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from medground.schema.result import Finding
+from medground.schema.result import Finding, ModelInfo
 
 
 class _Part(BaseModel):
@@ -122,3 +122,154 @@ class Signed(_Part):
     sop_instance_uid: str
     findings: int
     destinations: tuple[str, ...]
+
+
+class Me(_Part):
+    """Whose token it is, and what it opens; `expires` is None if it does not end."""
+
+    name: str
+    tenant: str
+    scopes: tuple[str, ...]
+    kind: str
+    expires: datetime | None
+
+
+class Trained(_Part):
+    """A finding that the model learned on one kind of image: from how many images and boxes, and how many real ones."""
+
+    concept: str
+    domain: str
+    images: int
+    boxes: int
+    real_boxes: int
+    synthetic_only: bool
+    described: bool
+    words: tuple[str, ...]
+
+
+class ModelScope(_Part):
+    """What the model answers about, and the thresholds of its verdicts."""
+
+    trained: tuple[Trained, ...]
+    found_threshold: float
+    not_found_threshold: float
+    default_min_score: float
+    min_familiarity: float
+    min_domain_probability: float
+    min_side_px: int
+
+
+class Concept(_Part):
+    """A finding that can be asked for; names by language."""
+
+    key: str
+    names: dict[str, tuple[str, ...]]
+    code_scheme: str
+    code: str
+    code_meaning: str
+
+
+class Model(_Part):
+    """The model of a service."""
+
+    info: ModelInfo
+    intended_use: str
+    scope: ModelScope
+    concepts: tuple[Concept, ...]
+
+
+class Edges(_Part):
+    """The patient's sides at the edges of an image: R, L, A, P, H, F or several of them; empty where unknown."""
+
+    left: str
+    right: str
+    top: str
+    bottom: str
+
+
+class Window(_Part):
+    """A window in the values of frames; `low` equals `high` in a threshold."""
+
+    name: str
+    low: float
+    high: float
+
+
+class Instance(_Part):
+    """An image object; `position_mm` is along the normal, spacing between rows and between columns."""
+
+    id: int
+    sop_instance_uid: str
+    frames: int
+    rows: int
+    columns: int
+    position_mm: float | None
+    edges: Edges
+    spacing_mm: tuple[float, float] | None
+    spacing_source: str | None
+    windows: tuple[Window, ...]
+    image_laterality: str | None
+    view_position: str | None
+
+
+class Series(_Part):
+    """A series in viewing order; one that mixes stacks of slices comes as several, with `stack` 1, 2, ..."""
+
+    series_instance_uid: str
+    stack: int
+    is_volume: bool
+    modality: str
+    description: str
+    number: int | None
+    instances: tuple[Instance, ...]
+
+
+class FrameReading(_Part):
+    """How to read a frame: value = slope * pixel + intercept; if `inverted`, the highest is shown black."""
+
+    rows: int
+    columns: int
+    samples: int
+    slope: float
+    intercept: float
+    lowest: float
+    highest: float
+    inverted: bool
+    spacing_mm: tuple[float, float] | None
+
+
+class FoundStudy(_Part):
+    """A study that an archive has."""
+
+    study_instance_uid: str
+    patient_id: str
+    patient_name: str
+    accession_number: str
+    study_date: str
+    description: str
+    modalities: tuple[str, ...]
+    instances: int | None
+
+
+class AuditEntry(_Part):
+    """An entry of the audit log."""
+
+    sequence: int
+    time: datetime
+    action: str
+    outcome: str
+    actor_kind: str
+    actor: str
+    tenant: str
+    source: str
+    object_kind: str
+    object_id: str
+    details: dict[str, Any]
+    hash: str
+
+
+class AuditPage(_Part):
+    """A page of the audit log, newest first."""
+
+    entries: tuple[AuditEntry, ...]
+    next: int | None

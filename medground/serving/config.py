@@ -187,10 +187,12 @@ class RetentionConfig(StrictConfig):
     Attributes:
         studies_days: images and everything that was answered of them, after the last image came.
         keys_days: idempotency keys.
+        commitments_days: requests for storage commitment whose report nobody has taken.
     """
 
     studies_days: float | None = Field(default=None, gt=0)
     keys_days: float = Field(default=7, gt=0)
+    commitments_days: float = Field(default=30, gt=0)
 
 
 class ServiceConfig(StrictConfig):

@@ -41,10 +41,10 @@ from medground.schema.errors import AuditError, UsageError
 
 SCHEMA_VERSION = 1
 SQLITE_WAITS_S = 30.0
-CLINICAL = frozenset({"instances", "studies", "jobs", "reviews"})
+CLINICAL = frozenset({"instances", "instance_views", "studies", "jobs", "reviews"})
 
 metadata = MetaData()
-_id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER
+row_id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER
 
 schema_versions = Table("schema_versions", metadata, Column("version", Integer, primary_key=True))
 
@@ -73,7 +73,7 @@ studies = Table(
 instances = Table(
     "instances",
     metadata,
-    Column("id", _id, primary_key=True),
+    Column("id", row_id, primary_key=True),
     Column("tenant", String(64), nullable=False),
     Column("sop_uid", String(64), nullable=False),
     Column("sop_class_uid", String(64), nullable=False),
@@ -116,7 +116,7 @@ job_instances = Table(
     "job_instances",
     metadata,
     Column("job_id", String(64), primary_key=True),
-    Column("instance_id", _id, primary_key=True),
+    Column("instance_id", row_id, primary_key=True),
     Index("jobs_of_instance", "instance_id"),
 )
 

@@ -7,7 +7,6 @@ pixels are touched later, in processes of their own.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +21,10 @@ from medground.dicom.image import open_image
 from medground.dicom.limits import Limits
 from medground.schema.errors import InputError, UnreadableFileError
 from medground.serving.database import insert_new, instances, studies, writing
+from medground.serving.instance_views import add_view
 from medground.serving.objects import Incoming, ObjectStore
+from medground.serving.plain_text import plain_text
+from medground.serving.viewing import view_of
 
 HEADER_LIMITS = Limits(max_header_bytes=2**24, max_elements=300_000, max_inflated_bytes=2**28)
 _SEPARATOR = "\\"
@@ -98,17 +100,18 @@ class Intake:
         header = image.header
         if not (header.sop_instance_uid and header.study_instance_uid and header.series_instance_uid):
             raise UnreadableFileError("the object lacks a SOP, series or study instance UID: export it again")
+        view = view_of(image)
         stored = self._store.keep(incoming)
         now = self._now_us()
         key = study_key(sender.tenant, header.study_instance_uid)
         row = {
             "tenant": sender.tenant,
             "sop_uid": header.sop_instance_uid,
-            "sop_class_uid": _plain(header.sop_class_uid, 64),
+            "sop_class_uid": plain_text(header.sop_class_uid, 64),
             "series_uid": header.series_instance_uid,
             "study_key": key,
-            "transfer_syntax_uid": _plain(header.transfer_syntax_uid, 64),
-            "modality": _plain(header.modality, 16),
+            "transfer_syntax_uid": plain_text(header.transfer_syntax_uid, 64),
+            "modality": plain_text(header.modality, 16),
             "frames": header.frames,
             "sha256": stored.sha256,
             "size_bytes": stored.size_bytes,
@@ -127,6 +130,7 @@ class Intake:
                     "an object that was changed needs a new UID"
                 )
             if is_new:
+                add_view(connection, known.id, view)
                 _touch_study(connection, sender, header, image.dataset, key, now)
         return Accepted(known.id, key, header.sop_instance_uid, is_new)
 
@@ -136,7 +140,7 @@ def _touch_study(
 ) -> None:
     """Open the study again, since an image of it is new."""
     here = (studies.c.tenant == sender.tenant) & (studies.c.study_key == key)
-    modality, body_part = _plain(header.modality, 16), _plain(header.body_part, 64)
+    modality, body_part = plain_text(header.modality, 16), plain_text(header.body_part, 64)
     insert_new(
         connection,
         studies,
@@ -144,11 +148,11 @@ def _touch_study(
             "tenant": sender.tenant,
             "study_key": key,
             "study_uid": header.study_instance_uid,
-            "patient_name": _plain(text(dataset, "PatientName"), 256),
-            "patient_id": _plain(text(dataset, "PatientID"), 128),
-            "study_date": _plain(text(dataset, "StudyDate"), 16),
-            "accession_number": _plain(text(dataset, "AccessionNumber"), 64),
-            "description": _plain(text(dataset, "StudyDescription"), 256),
+            "patient_name": plain_text(text(dataset, "PatientName"), 256),
+            "patient_id": plain_text(text(dataset, "PatientID"), 128),
+            "study_date": plain_text(text(dataset, "StudyDate"), 16),
+            "accession_number": plain_text(text(dataset, "AccessionNumber"), 64),
+            "description": plain_text(text(dataset, "StudyDescription"), 256),
             "modalities": "",
             "body_parts": "",
             "calling_ae": sender.calling_ae,
@@ -171,11 +175,6 @@ def _touch_study(
             is_open=found.is_open or sender.origin is Origin.DICOM,
         )
     )
-
-
-def _plain(found: str | None, at_most: int) -> str:
-    """A text without what a database may refuse: control characters and halves of surrogate pairs."""
-    return "".join(letter for letter in found or "" if unicodedata.category(letter) not in ("Cc", "Cs"))[:at_most]
 
 
 def _joined(listed: str, value: str, at_most: int) -> str:

@@ -20,10 +20,12 @@ from enum import StrEnum
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select
 
+from medground.audit.event import ObjectKind
 from medground.inference.request import Request
 from medground.schema.config import StrictConfig
 from medground.schema.errors import MedgroundError, UsageError
 from medground.serving.database import batches, insert_new, instances, job_instances, jobs, workers, writing
+from medground.serving.missing import MissingError
 
 Then = Callable[[Connection], object]
 """What else belongs to a transaction, last of all: the entry in the audit log."""
@@ -47,7 +49,7 @@ class State(StrEnum):
 ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 
 
-class JobNotFoundError(UsageError):
+class JobNotFoundError(MissingError):
     """No such job, or it is another tenant's."""
 
 
@@ -217,7 +219,8 @@ class Jobs:
         with self._engine.connect() as connection:
             row = connection.execute(select(jobs).where(jobs.c.job_id == job)).one_or_none()
         if row is None or (tenant is not None and row.tenant != tenant):
-            raise JobNotFoundError("there is no such job; ids are given by POST /v1/ground")
+            foreign = None if row is None else (ObjectKind.JOB, job)
+            raise JobNotFoundError("there is no such job; ids are given by POST /v1/ground", foreign)
         return _job(row)
 
     def waiting(self, model_sha256: str, at_most: int = 1000) -> list[Job]:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Row, func, select
 
-from medground.schema.errors import UsageError
+from medground.audit.event import ObjectKind
 from medground.schema.result import ModelInfo
 from medground.serving.database import insert_new, job_instances, jobs, result_files, results, writing
 from medground.serving.jobs import Job, Jobs, Then
+from medground.serving.missing import MissingError
 from medground.serving.result_file import ResultFile
 
 
-class ResultNotFoundError(UsageError):
+class ResultNotFoundError(MissingError):
     """No such result, or it is another tenant's, or the job has none (yet)."""
 
 
@@ -140,8 +141,9 @@ class Results:
             row = connection.execute(
                 select(results).where(results.c.job_id == job_id, results.c.tenant == tenant)
             ).one_or_none()
+            foreign = _foreign(connection, job_id, tenant) if row is None else None
         if row is None:
-            raise ResultNotFoundError("there is no such result")
+            raise ResultNotFoundError("there is no such result", foreign)
         return _result(row)
 
     def of_study(self, study_key: str, tenant: str) -> list[ResultRow]:
@@ -172,8 +174,9 @@ class Results:
         )
         with self._engine.connect() as connection:
             found = connection.scalar(statement)
+            foreign = _foreign(connection, job_id, tenant) if found is None else None
         if found is None:
-            raise ResultNotFoundError(f"this result has no {kind} number {number}")
+            raise ResultNotFoundError(f"this result has no {kind} number {number}", foreign)
         return str(found)
 
     def counts(self, job_id: str) -> dict[str, int]:
@@ -185,6 +188,12 @@ class Results:
         )
         with self._engine.connect() as connection:
             return {row.kind: row[1] for row in connection.execute(statement)}
+
+
+def _foreign(connection: Connection, job_id: str, tenant: str) -> tuple[ObjectKind, str] | None:
+    """The job, if it is another tenant's."""
+    owner = connection.scalar(select(jobs.c.tenant).where(jobs.c.job_id == job_id))
+    return None if owner in (None, tenant) else (ObjectKind.JOB, job_id)
 
 
 def _result(row: Row[tuple[object, ...]]) -> ResultRow:

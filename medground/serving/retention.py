@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from medground.serving.config import RetentionConfig
 from medground.serving.database import (
+    batches,
+    commitments,
     deliveries,
     idempotency,
     instances,
@@ -20,6 +22,7 @@ from medground.serving.database import (
     studies,
     writing,
 )
+from medground.serving.instance_views import instance_views
 from medground.serving.jobs import Then
 from medground.serving.objects import ObjectStore
 
@@ -54,6 +57,8 @@ class Retention:
         with writing(self.engine) as connection:
             before = now - int(self.config.keys_days * DAY_US)
             connection.execute(delete(idempotency).where(idempotency.c.created_us < before))
+            asked_before = now - int(self.config.commitments_days * DAY_US)
+            connection.execute(delete(commitments).where(commitments.c.created_us < asked_before))
         self.store.sweep(older_than_s=YOUNG_S, now_s=now / 1e6)
         self.store.remove_unused(self._is_used, older_than_s=YOUNG_S, now_s=now / 1e6)
 
@@ -84,16 +89,17 @@ class Retention:
             if last is None or (before_us is not None and last >= before_us):
                 return 0
             # Images, then jobs, then the rest: whoever is adding to one of them holds its row, and is waited for.
-            gone = connection.execute(
-                delete(instances).where(instances.c.tenant == tenant, instances.c.study_key == study_key)
-            ).rowcount
+            images = delete(instances).where(instances.c.tenant == tenant, instances.c.study_key == study_key)
+            gone = list(connection.scalars(images.returning(instances.c.id)))
+            for some in batches(gone):
+                connection.execute(delete(instance_views).where(instance_views.c.instance_id.in_(some)))
             over = delete(jobs).where(jobs.c.tenant == tenant, jobs.c.study_key == study_key)
             ids = list(connection.scalars(over.returning(jobs.c.job_id)))
             for table in (result_files, results, deliveries, reviews, job_instances, idempotency):
                 connection.execute(delete(table).where(table.c.job_id.in_(ids)))
             connection.execute(delete(studies).where(here))
-            self.record(study_key, tenant, gone, connection)
-        return gone
+            self.record(study_key, tenant, len(gone), connection)
+        return len(gone)
 
     def forget_job(self, job_id: str, tenant: str, then: Then) -> bool:
         """Forget a job with its result and reviews; False if there is none. What was sent to archives stays there.

@@ -29,7 +29,8 @@ from medground.serving.config import ServiceConfig
 from medground.serving.database import connect, create_tables, is_gone
 from medground.serving.deliveries import Deliveries
 from medground.serving.dicom_receiver.dicom_web import DicomWebArchive
-from medground.serving.intake import Intake
+from medground.serving.instance_views import InstanceViews
+from medground.serving.intake import HEADER_LIMITS, Intake
 from medground.serving.jobs import Jobs
 from medground.serving.metrics import Metrics
 from medground.serving.objects import ObjectStore
@@ -65,6 +66,7 @@ class Service:
     deliveries: Deliveries
     reviews: Reviews
     worklist: WorkList
+    views: InstanceViews
     pulls: Mapping[str, DicomWebArchive]
     untrusted: UntrustedReader
     audit: AuditLog
@@ -160,6 +162,7 @@ def open_service(config: ServiceConfig, model: BundleFacts, log: FilteringBoundL
             deliveries=Deliveries(engine, now_us),
             reviews=Reviews(engine, now_us),
             worklist=WorkList(engine),
+            views=InstanceViews(engine, store, HEADER_LIMITS),
             pulls={name: open_web(one, opened) for name, one in config.destinations.items() if one.pull},
             untrusted=opened.enter_context(UntrustedReader(workers=config.model.decoders)),
             audit=AuditLog(engine, utc_now),

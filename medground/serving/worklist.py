@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from sqlalchemy import Engine, Row, func, or_, select, tuple_
 
-from medground.schema.errors import UsageError
+from medground.audit.event import ObjectKind
 from medground.serving.database import instances, jobs, results, reviews, studies
 from medground.serving.jobs import State
+from medground.serving.missing import MissingError
 from medground.serving.reviews import ReviewAction
 
 
@@ -25,7 +26,7 @@ class StudyStatus(StrEnum):
     NEW = "new"
 
 
-class StudyNotFoundError(UsageError):
+class StudyNotFoundError(MissingError):
     """No such study, or it is another tenant's."""
 
 
@@ -90,8 +91,11 @@ class WorkList:
         statement = select(studies).where(studies.c.tenant == tenant, studies.c.study_key == study_key)
         with self._engine.connect() as connection:
             row = connection.execute(statement).one_or_none()
+            elsewhere = select(studies.c.tenant).where(studies.c.study_key == study_key)
+            is_elsewhere = row is None and connection.scalar(elsewhere) is not None
         if row is None:
-            raise StudyNotFoundError("there is no such study; GET /v1/studies lists them")
+            foreign = (ObjectKind.STUDY, study_key) if is_elsewhere else None
+            raise StudyNotFoundError("there is no such study; GET /v1/studies lists them", foreign)
         return self._with_status(tenant, [row])[0]
 
     def instances(self, tenant: str, study_key: str) -> list[ListedInstance]:
@@ -102,10 +106,16 @@ class WorkList:
             .order_by(instances.c.series_uid, instances.c.sop_uid)
         )
         with self._engine.connect() as connection:
-            return [
-                ListedInstance(row.id, row.sop_uid, row.series_uid, row.modality, row.frames, row.sha256)
-                for row in connection.execute(statement)
-            ]
+            return [_instance(row) for row in connection.execute(statement)]
+
+    def instance(self, tenant: str, study_key: str, instance_id: int) -> ListedInstance | None:
+        """An image object of a study; None if the study has none of that id."""
+        statement = select(instances).where(
+            instances.c.tenant == tenant, instances.c.study_key == study_key, instances.c.id == instance_id
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(statement).one_or_none()
+        return None if row is None else _instance(row)
 
     def _with_status(self, tenant: str, rows: Sequence[Row[tuple[object, ...]]]) -> list[ListedStudy]:
         keys = [row.study_key for row in rows]
@@ -140,3 +150,7 @@ class WorkList:
             return StudyStatus.ANSWERED if row.study_key in done else StudyStatus.NEW
 
         return [ListedStudy(row, status(row)) for row in rows]
+
+
+def _instance(row: Row[tuple[object, ...]]) -> ListedInstance:
+    return ListedInstance(row.id, row.sop_uid, row.series_uid, row.modality, row.frames, row.sha256)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -20,41 +17,12 @@ from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.result import Verdict
 from medground.serving.access.scope import Scope
 from medground.serving.jobs import Problem
+from tests.client.conftest import USER, New
+from tests.client.other_server import serving
 from tests.inference.drawn import write_undecodable
-from tests.serving.running import EFFUSION, NODULE, Running, eventually, film, running
+from tests.serving.running import EFFUSION, NODULE, Running, eventually, film
 
 QUESTION = "is there a nodule?"
-USER = (Scope.GROUND, Scope.READ, Scope.REVIEW, Scope.SIGN)
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("house")) as it:
-        yield it
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture(scope="module")
-def client(house: Running) -> Iterator[Client]:
-    with Client(house.url, house.token(*USER)) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def numbers() -> Iterator[int]:
-    return iter(range(1, 1000))
-
-
-@pytest.fixture
-def new_film(tmp_path: Path, numbers: Iterator[int]) -> Callable[..., Path]:
-    return lambda *blobs, **header: film(tmp_path, next(numbers), *blobs, **header)
-
-
-New = Callable[..., Path]
 
 
 def test_a_question_is_asked_and_answered(client: Client, new_film: New) -> None:
@@ -188,6 +156,13 @@ def test_what_is_refused(client: Client, house: Running, new_film: New) -> None:
         (lambda: client.cancel("0" * 40), 404, "not-found"),
         (lambda: client.review("0" * 40), 404, "not-found"),
         (lambda: client.studies(after="x"), 422, "invalid-request"),
+        (lambda: client.study("0" * 24), 404, "not-found"),
+        (lambda: client.series("0" * 24), 404, "not-found"),
+        (lambda: client.frame("0" * 24, 1), 404, "not-found"),
+        (lambda: client.report("0" * 24), 404, "not-found"),
+        (lambda: client.search_archive("pacs"), 404, "not-found"),
+        (lambda: client.pull("pacs", "1.2"), 404, "not-found"),
+        (client.audit, 403, "forbidden"),
     ):
         with pytest.raises(ServiceError) as error:
             attempt()
@@ -262,32 +237,19 @@ def test_what_is_no_service(new_film: New, status: int) -> None:
             lambda: client.review("0" * 40),
             lambda: client.add_review("0" * 40, 0, {}),
             lambda: client.sign("0" * 24, "0" * 40, 0, "A^B"),
+            client.me,
+            client.model,
+            lambda: client.study("0" * 24),
+            lambda: client.series("0" * 24),
+            lambda: client.frame("0" * 24, 1),
+            lambda: client.store_files([io.BytesIO(b"x")]),
+            lambda: client.report("0" * 24),
+            client.sources,
+            lambda: client.search_archive("pacs"),
+            lambda: client.pull("pacs", "1.2"),
+            client.audit,
         ):
             with pytest.raises(ServiceError, match="is it a medground service") as error:
                 attempt()
             assert (error.value.status, error.value.kind) == (status, "unknown")
             assert "Canary" not in str(error.value)
-
-
-@contextmanager
-def serving(answer: Callable[[Any], None]) -> Iterator[str]:
-    """A server on loopback that answers everything in one way; gives its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            answer(self)
-
-        do_POST = do_GET
-
-        def log_message(self, *words: Any) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from medground.audit.event import ObjectKind
 from medground.inference.request import Request
 from medground.schema.errors import DecodeError, UsageError
 from medground.serving.database import insert_new, instances, job_instances, jobs, workers, writing
@@ -114,8 +115,9 @@ def test_a_job_is_about_images_of_one_study_of_its_tenant(parts: Parts) -> None:
 def test_a_job_is_its_tenants_alone(parts: Parts, job: Job) -> None:
     assert parts.jobs.get(job.job_id, "clinic") == job
     for asked in ((job.job_id, "other"), ("0" * 40, "clinic"), ("0" * 40, None)):
-        with pytest.raises(JobNotFoundError, match="no such job"):
+        with pytest.raises(JobNotFoundError, match="no such job") as error:
             parts.jobs.get(*asked)
+        assert error.value.foreign == ((ObjectKind.JOB, job.job_id) if asked[1] == "other" else None)
 
 
 def test_from_queued_to_done(parts: Parts, job: Job) -> None:

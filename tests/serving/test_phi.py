@@ -89,6 +89,11 @@ def _everything(spy: Spy, folder: Path) -> None:
         ("GET", f"/v1/studies/{study}"),
         ("GET", f"/v1/studies/{study}/results"),
         ("GET", f"/v1/studies/{study}/series"),
+        ("GET", f"/v1/studies/{study}/instances/1/frames/1"),
+        ("GET", f"/v1/studies/{study}/instances/99/frames/1"),
+        ("GET", "/v1/me"),
+        ("GET", "/v1/audit"),
+        ("GET", "/v1/pacs/sources"),
         ("GET", f"/v1/studies/{study}/report"),
         ("GET", f"/v1/jobs/{job}"),
         ("GET", f"/v1/jobs/{job}/result"),
@@ -101,6 +106,7 @@ def _everything(spy: Spy, folder: Path) -> None:
         ("POST", "/v1/pacs/studies/search"),
     ):
         note(client.request(method, path, headers={"X-Request-Id": "CANARYID-QUAILWREN", "User-Agent": "canary"}))
+    note(house.client(tenant="other").get(f"/v1/studies/{study}/series"))
     for words in ("Canaryname", "Canaryname" * 20):
         note(client.post("/v1/studies/search", json={"words": words}))
     _review(spy, job, study)

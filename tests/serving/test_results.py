@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from medground.audit.event import ObjectKind
 from medground.serving.database import result_files, results
 from medground.serving.jobs import JobRequest, State
 from medground.serving.results import ResultNotFoundError
@@ -31,15 +32,16 @@ def test_a_result_is_written_with_its_files_and_the_end_of_its_job(parts: Parts)
 def test_a_result_is_its_tenants_alone(parts: Parts) -> None:
     job = parts.ask(parts.accept(parts.film(1)))
     parts.finish(job)
-    for look in (
-        lambda: parts.results.get(job.job_id, "other"),
-        lambda: parts.results.digest(job.job_id, "other", "sr"),
-        lambda: parts.results.digest(job.job_id, "clinic", "overlay"),
-        lambda: parts.results.digest(job.job_id, "clinic", "sr", 2),
-        lambda: parts.results.get("0" * 40, "clinic"),
+    for look, is_foreign in (
+        (lambda: parts.results.get(job.job_id, "other"), True),
+        (lambda: parts.results.digest(job.job_id, "other", "sr"), True),
+        (lambda: parts.results.digest(job.job_id, "clinic", "overlay"), False),
+        (lambda: parts.results.digest(job.job_id, "clinic", "sr", 2), False),
+        (lambda: parts.results.get("0" * 40, "clinic"), False),
     ):
-        with pytest.raises(ResultNotFoundError):
+        with pytest.raises(ResultNotFoundError) as error:
             look()
+        assert error.value.foreign == ((ObjectKind.JOB, job.job_id) if is_foreign else None)
     assert parts.results.of_study(job.study_key, "other") == []
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from medground.serving.commitments import Commitments
 from medground.serving.config import RetentionConfig
 from medground.serving.database import idempotency, metadata, studies, writing
+from medground.serving.dicom_receiver.commitment import CommitmentRequest, Reference
 from medground.serving.intake import Origin
 from medground.serving.jobs import Job, Then, nothing
 from medground.serving.result_file import ResultFile
@@ -87,7 +89,8 @@ def test_everything_of_a_study_goes_and_everything_else_stays(
     left = what_is_there(parts.engine)
     for name, before_rows in tables.items():
         gone = [row for row in before_rows if row not in left[name]]
-        assert all(over.job_id in row or over.study_key in row or name == "job_instances" for row in gone), name  # type: ignore[operator]
+        by_number = name in ("job_instances", "instance_views")
+        assert all(by_number or over.job_id in row or over.study_key in row for row in gone), name  # type: ignore[operator]
         assert over.job_id not in str(left[name])
         assert over.study_key not in str(left[name])
         assert len(gone) == len(before_rows) // 3, name
@@ -160,7 +163,7 @@ def test_a_job_alone_is_forgotten(parts: Parts, retention: Retention, told: list
     assert (len(recorded), told) == (1, [])
     left = what_is_there(parts.engine)
     for name, there in before.items():
-        own = name in ("studies", "instances")
+        own = name in ("studies", "instances", "instance_views")
         assert left[name] == [row for row in there if own or job.job_id not in row], name  # type: ignore[operator]
     assert parts.jobs.get(other.job_id).job_id == other.job_id
 
@@ -177,6 +180,31 @@ def test_without_a_limit_studies_stay_and_keys_go(parts: Parts) -> None:
     parts.clock.forward(9000 * 86400)
     kept.run()
     assert len(rows(parts.engine, studies)) == 1
+
+
+def test_requests_for_commitment_that_nobody_takes_the_report_of_go(parts: Parts) -> None:
+    """Whoever asked may have no address for reports, and never call again."""
+    kept = Retention(parts.engine, parts.store, RetentionConfig(commitments_days=3), parts.clock.now_us, _never)
+    asked = Commitments(parts.engine, parts.store, parts.clock.now_us)
+    old, young = (
+        CommitmentRequest(
+            tenant="clinic",
+            calling_ae_title="CT1",
+            called_ae_title="MEDGROUND",
+            transaction_uid=f"1.2.{number}",
+            references=(Reference(sop_class_uid="1.2", sop_instance_uid="1.3"),),
+        )
+        for number in (1, 2)
+    )
+    asked.add(old)
+    parts.clock.forward(1)
+    asked.add(young)
+    parts.clock.forward(3 * 86400 - 1)
+    kept.run()
+    assert list(asked.pending()) == [old, young]
+    parts.clock.forward(1)
+    kept.run()
+    assert list(asked.pending()) == [young]
 
 
 def _never(study_key: str, tenant: str, images: int, connection: Connection) -> None:

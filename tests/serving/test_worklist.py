@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from medground.audit.event import ObjectKind
 from medground.serving.intake import Origin
 from medground.serving.jobs import Job, Problem, nothing
 from medground.serving.reviews import ReviewAction, ReviewEntry
@@ -107,9 +108,11 @@ def test_words_are_looked_for_in_name_id_and_accession_number(parts: Parts, word
 def test_a_study_is_its_tenants_alone(parts: Parts) -> None:
     accepted = parts.accept(parts.film(1))
     for tenant, key in (("other", accepted.study_key), ("clinic", "0" * 24)):
-        with pytest.raises(StudyNotFoundError, match="no such study"):
+        with pytest.raises(StudyNotFoundError, match="no such study") as error:
             parts.worklist.get(tenant, key)
+        assert error.value.foreign == ((ObjectKind.STUDY, key) if tenant == "other" else None)
         assert parts.worklist.instances(tenant, key) == []
+        assert parts.worklist.instance(tenant, key, accepted.instance_id) is None
 
 
 def test_its_image_objects(parts: Parts) -> None:
@@ -118,3 +121,6 @@ def test_its_image_objects(parts: Parts) -> None:
     assert [one.instance_id for one in listed] == [first.instance_id, second.instance_id]
     assert {(one.modality, one.frames, one.series_uid[-4:]) for one in listed} == {("DX", 1, ".1.1")}
     assert [one.sop_uid for one in listed] == [first.sop_instance_uid, second.sop_instance_uid]
+    assert parts.worklist.instance("clinic", first.study_key, second.instance_id) == listed[1]
+    another = parts.accept(parts.film(2))
+    assert parts.worklist.instance("clinic", another.study_key, second.instance_id) is None

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     AUDIENCE = "audience"
     CLAIMS = "claims"
     TENANT = "tenant"
+    OTHER_TENANT = "other_tenant"
     SCOPE = "scope"
     QUOTA = "quota"
     ISSUER_UNREACHABLE = "issuer_unreachable"

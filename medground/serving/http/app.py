@@ -7,13 +7,27 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import medground
-from medground.serving.http import grounding, jobs, model, operations, pacs, review_export, reviews, signing, studies
+from medground.serving.http import (
+    audit,
+    grounding,
+    images,
+    jobs,
+    me,
+    model,
+    operations,
+    pacs,
+    review_export,
+    reviews,
+    signing,
+    studies,
+)
 from medground.serving.http.examples import add_examples
 from medground.serving.http.gate import Gate
 from medground.serving.http.problems import Problem, add_problems
 from medground.serving.service import Service
 
 _TOLD = ("Content-Location", "Location", "Retry-After", "X-Frame", "X-Refused-Files", "X-Request-Id")
+_PARTS = (me, grounding, jobs, studies, images, pacs, review_export, reviews, signing, model, audit, operations)
 DESCRIPTION = """\
 Send a study, ask a question in words, get boxes with calibrated scores, a DICOM structured report and a presentation
 state, or a plain "not found". Research software, not a medical device.
@@ -36,7 +50,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     add_problems(app)
-    for part in (grounding, jobs, studies, pacs, review_export, reviews, signing, model, operations):
+    for part in _PARTS:
         app.include_router(part.router)
     _complete_document(app)
     if service.config.http.cors_origins:

@@ -4,89 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from medground.serving.http.example_result import FINDING, MODEL, RESULT, UID
+
 _STUDY: Final = "0123456789abcdef01234567"
 _JOB: Final = "5f0c6a1d0e2b4c3d9a8b7c6d5e4f3a2b1c0d9e8f"
-_UID: Final = "1.2.826.0.1.3680043.8.498.1001"
-_MODEL: Final = {"name": "medground-compact", "version": "0.3.0", "sha256": "ab" * 32, "trained_on": ["phantom"]}
-_CONCEPT: Final = {
-    "key": "nodule",
-    "name": "nodule",
-    "code": {"scheme": "SCT", "value": "27925004", "meaning": "Nodule"},
-}
-_BOX: Final = [734.4, 384.3, 830.4, 464.0]
-
-_FINDING: Final = {
-    "id": "bc32970051f8afb337729039",
-    "source": f"{_UID}.3",
-    "series_instance_uid": f"{_UID}.2",
-    "sop_instance_uid": f"{_UID}.3",
-    "frame": 1,
-    "box_xyxy_px": _BOX,
-    "extent": None,
-    "size_mm": {"width": 30.4, "height": 25.2, "depth": None, "spacing_source": "detector"},
-    "score": 0.71,
-    "concept": _CONCEPT,
-    "laterality": "left",
-    "zone": "middle zone",
-    "description": {
-        "text": "Marked as a nodule.",
-        "statements": [{"kind": "finding", "text": "Marked as a nodule.", "origin": "model"}],
-    },
-}
-_RESULT: Final = {
-    "schema_version": 1,
-    "result_id": "95ba0341c2276d0b18dd568f",
-    "model": _MODEL,
-    "settings": {
-        "min_score": 0.2,
-        "max_boxes": 300,
-        "top_k": 10,
-        "image_size_px": 512,
-        "mode": "closer",
-        "code_version": "0.1.0",
-    },
-    "studies": [
-        {
-            "study_instance_uid": f"{_UID}.1",
-            "sources": [f"{_UID}.3"],
-            "answers": [
-                {
-                    "id": "d9e2b8c927f6a0a3f98a3793",
-                    "query": "is there a nodule?",
-                    "language": "en",
-                    "understood": {
-                        "concepts": ["nodule"],
-                        "side": None,
-                        "zone": None,
-                        "relation": None,
-                        "rank": 1,
-                        "count": None,
-                        "attributes": [],
-                        "negated": False,
-                        "unknown_words": [],
-                    },
-                    "examined": [
-                        {
-                            "source": f"{_UID}.3",
-                            "series_instance_uid": f"{_UID}.2",
-                            "sop_instance_uid": f"{_UID}.3",
-                            "frames": [1],
-                        }
-                    ],
-                    "verdict": "found",
-                    "presence": 0.71,
-                    "findings": [_FINDING],
-                    "warnings": [],
-                }
-            ],
-            "report": {"number_of_findings": 1, "nothing_above_threshold": False, "recommendations": []},
-            "warnings": [],
-        }
-    ],
-    "refused": [],
-    "skipped": [],
-    "timing_ms": {"understand": 2.1, "look": 759.2, "answer": 2.4},
-}
 _JOB_DONE: Final = {
     "id": _JOB,
     "state": "done",
@@ -103,7 +24,7 @@ _JOB_DONE: Final = {
 _JOB_QUEUED: Final = {**_JOB_DONE, "state": "queued", "images_done": 0, "images": 0, "deliveries": [], "result": None}
 _STUDY_VIEW: Final = {
     "study": _STUDY,
-    "study_instance_uid": f"{_UID}.1",
+    "study_instance_uid": f"{UID}.1",
     "patient_name": "PHANTOM^ONE",
     "patient_id": "PHANTOM-1",
     "study_date": "20260131",
@@ -119,7 +40,7 @@ _PAGE: Final = {"studies": [_STUDY_VIEW], "next": None}
 _STORED: Final = {"studies": [_STUDY], "accepted": 2, "new": 2, "refused": {}}
 _FOUND: Final = [
     {
-        "study_instance_uid": f"{_UID}.1",
+        "study_instance_uid": f"{UID}.1",
         "patient_id": "PHANTOM-1",
         "patient_name": "PHANTOM^ONE",
         "accession_number": "A-77",
@@ -131,7 +52,7 @@ _FOUND: Final = [
 ]
 _ENTRY: Final = {
     "action": "edit",
-    "finding_id": _FINDING["id"],
+    "finding_id": FINDING["id"],
     "reason": "wrong_size",
     "text": "smaller than the box",
     "box_xyxy_px": [740, 390, 820, 460],
@@ -149,9 +70,7 @@ _REVIEWED: Final = {
             "at": "2026-01-31T08:05:00Z",
         }
     ],
-    "findings": [
-        {"finding_id": _FINDING["id"], "status": "edited", "finding": _FINDING, "entry": _ENTRY, "revision": 1}
-    ],
+    "findings": [{"finding_id": FINDING["id"], "status": "edited", "finding": FINDING, "entry": _ENTRY, "revision": 1}],
     "is_signed": False,
 }
 _SCOPE: Final = {
@@ -175,8 +94,48 @@ _SCOPE: Final = {
     "min_side_px": 128,
     "max_colourfulness": 0.08,
 }
+_INSTANCE: Final = {
+    "id": 1,
+    "sop_instance_uid": f"{UID}.3",
+    "frames": 1,
+    "rows": 2022,
+    "columns": 2022,
+    "position_mm": None,
+    "edges": {"left": "R", "right": "L", "top": "H", "bottom": "F"},
+    "spacing_mm": [0.2, 0.2],
+    "spacing_source": "detector",
+    "windows": [{"name": "NORMAL", "low": 0.0, "high": 4094.0}],
+    "image_laterality": "U",
+    "view_position": "PA",
+}
+_ME: Final = {
+    "name": "reading-room",
+    "tenant": "example",
+    "scopes": ["ground", "read", "review", "sign"],
+    "kind": "token",
+    "expires": "2026-05-01T08:00:00Z",
+}
+_AUDIT: Final = {
+    "entries": [
+        {
+            "sequence": 7,
+            "time": "2026-01-31T08:00:00.000006Z",
+            "action": "study_read",
+            "outcome": "success",
+            "actor_kind": "token",
+            "actor": "token:699576d7691baa43",
+            "tenant": "example",
+            "source": "10.1.2.4",
+            "object_kind": "study",
+            "object_id": _STUDY,
+            "details": {"images": 1},
+            "hash": "cd" * 32,
+        }
+    ],
+    "next": None,
+}
 _MODEL_VIEW: Final = {
-    "info": _MODEL,
+    "info": MODEL,
     "intended_use": "Research software. Not a medical device.",
     "scope": _SCOPE,
     "concepts": [
@@ -193,16 +152,16 @@ _MODEL_VIEW: Final = {
 REQUESTS: Final[dict[str, Any]] = {
     "POST /v1/studies/search": {"words": "PHANTOM", "limit": 50},
     "POST /v1/pacs/studies/search": {"source": "pacs", "patient_id": "PHANTOM-1", "study_date": "20260101-20260131"},
-    "POST /v1/pacs/studies/pull": {"source": "pacs", "study_instance_uid": f"{_UID}.1"},
+    "POST /v1/pacs/studies/pull": {"source": "pacs", "study_instance_uid": f"{UID}.1"},
     "POST /v1/reviews": {"job": _JOB, "seen_revision": 0, "entry": _ENTRY},
     "POST /v1/studies/{study}/sign": {"job": _JOB, "seen_revision": 1, "person_name": "Reader^Ann"},
 }
 """What is sent as JSON, by route."""
 
 ANSWERS: Final[dict[str, dict[str, Any]]] = {
-    "POST /v1/ground": {"200": _RESULT, "202": _JOB_QUEUED},
+    "POST /v1/ground": {"200": RESULT, "202": _JOB_QUEUED},
     "GET /v1/jobs/{job}": {"200": _JOB_DONE},
-    "GET /v1/jobs/{job}/result": {"200": _RESULT},
+    "GET /v1/jobs/{job}/result": {"200": RESULT},
     "POST /v1/jobs/{job}/cancel": {"200": {**_JOB_QUEUED, "state": "cancelled"}},
     "GET /v1/studies": {"200": _PAGE},
     "POST /v1/studies": {"201": _STORED},
@@ -213,9 +172,9 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
             {
                 "job": _JOB,
                 "study": _STUDY,
-                "model_name": _MODEL["name"],
-                "model_version": _MODEL["version"],
-                "model_sha256": _MODEL["sha256"],
+                "model_name": MODEL["name"],
+                "model_version": MODEL["version"],
+                "model_sha256": MODEL["sha256"],
                 "queries": ["is there a nodule?"],
                 "goes_beyond": None,
                 "created": "2026-01-31T08:00:02Z",
@@ -229,20 +188,28 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "GET /v1/studies/{study}/series": {
         "200": [
             {
-                "series_instance_uid": f"{_UID}.2",
-                "instances": [{"id": 1, "sop_instance_uid": f"{_UID}.3", "modality": "DX", "frames": 1}],
+                "series_instance_uid": f"{UID}.2",
+                "stack": 1,
+                "is_volume": False,
+                "modality": "DX",
+                "description": "Chest pa",
+                "number": 1,
+                "instances": [_INSTANCE],
             }
         ]
     },
+    "GET /v1/pacs/sources": {"200": ["pacs"]},
     "GET /v1/pacs/studies": {"200": _FOUND},
     "POST /v1/pacs/studies/search": {"200": _FOUND},
     "POST /v1/pacs/studies/pull": {"201": _STORED},
     "GET /v1/reviews": {"200": _REVIEWED},
     "POST /v1/reviews": {"201": _REVIEWED},
     "POST /v1/studies/{study}/sign": {
-        "201": {"job": _JOB, "revision": 2, "sop_instance_uid": f"{_UID}.9", "findings": 1, "destinations": ["pacs"]}
+        "201": {"job": _JOB, "revision": 2, "sop_instance_uid": f"{UID}.9", "findings": 1, "destinations": ["pacs"]}
     },
+    "GET /v1/me": {"200": _ME},
     "GET /v1/model": {"200": _MODEL_VIEW},
+    "GET /v1/audit": {"200": _AUDIT},
     "GET /healthz": {"200": {"status": "ok"}},
     "GET /readyz": {
         "200": {"ready": True, "parts": {"database": "ok", "files": "ok", "model": "ok", "dispatcher": "ok"}},

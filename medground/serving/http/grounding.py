@@ -200,7 +200,8 @@ def _images_of(request: Request, form: FormData, service: Service, who: Principa
         )
         ids = list(found)
     if not ids:
-        raise ProblemError(404, "not-found", "there is no such study; GET /v1/studies lists them")
+        service.worklist.get(who.tenant, named[0])
+        raise ProblemError(404, "not-found", "this study has no image any more")
     return ids, refused
 
 

@@ -15,10 +15,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from medground.audit.event import Action, ObjectKind
 from medground.schema.result import GroundingResult
-from medground.serving.access.scope import Principal
+from medground.serving.access.scope import Principal, Scope
 from medground.serving.database import deliveries
 from medground.serving.http.problems import ProblemError, problems
-from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
+from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of, still_may
 from medground.serving.http.views import DeliveryView, JobView, ProblemView, job_view
 from medground.serving.jobs import ENDED, Job, JobNotFoundError
 from medground.serving.result_file import JSON, OVERLAY, SIGNED
@@ -29,7 +29,7 @@ JobId = Annotated[str, Path(pattern="^[0-9a-f]{40}$", description="of a job, as 
 Number = Annotated[int, Query(ge=1, le=10_000, description="counted from 1")]
 Newest = Annotated[int | None, Query(ge=1, le=10_000, description="counted from 1; the newest if left out")]
 DICOM = "application/dicom"
-EVENT_PAUSE_S = 0.25
+EVENT_PAUSE_S = 1.0
 
 
 @router.get("/{job}", responses=problems(404, 422))
@@ -79,27 +79,39 @@ def overlay(request: Request, service: ServiceOf, who: MayRead, job: JobId, numb
     responses={200: {"content": {"text/event-stream": {}}}, **problems(404, 422)},
     response_class=Response,
 )
-async def events(service: ServiceOf, who: MayRead, job: JobId) -> Response:
+async def events(request: Request, service: ServiceOf, who: MayRead, job: JobId) -> Response:
     """Where the job stands, told as it changes, until it has ended (server-sent events; data as for the job itself).
 
-    The stream ends with the credentials, too.
+    It is looked at once a second. The stream ends with the credentials, too, and soon after they are revoked.
     """
     first = await anyio.to_thread.run_sync(service.jobs.get, job, who.tenant)
-    return EventSourceResponse(_events(service, who, first), ping=15)
+    return EventSourceResponse(_events(request, service, who, first), ping=15)
 
 
-async def _events(service: Service, who: Principal, current: Job) -> AsyncIterator[ServerSentEvent]:
-    told = ""
-    while True:
+async def _events(request: Request, service: Service, who: Principal, first: Job) -> AsyncIterator[ServerSentEvent]:
+    current: Job | None = first
+    while current is not None:
         view = await anyio.to_thread.run_sync(_view, service, current)
-        data = view.model_dump_json()
-        if data != told:
-            told = data
-            yield ServerSentEvent(data=data, event=view.state.value, id=str(current.updated_us))
-        if current.state in ENDED or service.ending.is_set() or who.is_expired(service.jobs.now_us()):
-            return
+        yield ServerSentEvent(data=view.model_dump_json(), event=view.state.value, id=str(current.updated_us))
+        current = await _changed(request, service, who, current)
+
+
+async def _changed(request: Request, service: Service, who: Principal, told: Job) -> Job | None:
+    """The job once it has changed; None if it has ended or is gone, or nobody is to be told any more."""
+    if told.state in ENDED:
+        return None
+
+    def look() -> Job | None:
+        return service.jobs.get(told.job_id, who.tenant) if still_may(request, who, Scope.READ) else None
+
+    current: Job | None = told
+    while current == told and not service.ending.is_set():
         await anyio.sleep(EVENT_PAUSE_S)
-        current = await anyio.to_thread.run_sync(service.jobs.get, current.job_id)
+        try:
+            current = await anyio.to_thread.run_sync(look)
+        except JobNotFoundError:
+            return None
+    return None if current == told else current
 
 
 @router.post("/{job}/cancel", responses=problems(404, 409, 422))
@@ -122,6 +134,7 @@ def delete(request: Request, service: ServiceOf, who: MayAdmin, job: JobId) -> N
         about = (ObjectKind.JOB, job)
         service.record(who, Action.DELETED, source=address_of(request), about=about, connection=connection)
 
+    service.jobs.get(job, who.tenant)
     if not service.retention.forget_job(job, who.tenant, record):
         raise JobNotFoundError("there is no such job; ids are given by POST /v1/ground")
 

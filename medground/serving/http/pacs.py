@@ -57,6 +57,12 @@ class StudyPull(BaseModel):
     study_instance_uid: StudyUid
 
 
+@router.get("/sources", responses=problems())
+def sources(service: ServiceOf, who: MayRead) -> tuple[str, ...]:
+    """Names of the archives that the tenant may search and fetch from: `source` of the other routes."""
+    return tuple(name for name in sorted(service.pulls) if service.config.destinations[name].serves(who.tenant))
+
+
 @router.get("/studies", responses=problems(404, 422, 502))
 def studies(
     request: Request,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -13,13 +14,12 @@ from starlette.exceptions import HTTPException
 
 from medground.schema import errors
 from medground.serving.database import is_gone
+from medground.serving.http.security import record_foreign
 from medground.serving.intake import ConflictError
-from medground.serving.jobs import JobNotFoundError
+from medground.serving.missing import MissingError
 from medground.serving.objects import is_full
-from medground.serving.results import ResultNotFoundError
 from medground.serving.reviews import StaleReviewError
 from medground.serving.signing import UnreviewedError
-from medground.serving.worklist import StudyNotFoundError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -50,10 +50,8 @@ class ProblemError(HTTPException):
 
 # The first that fits counts.
 _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
-    (JobNotFoundError, 404, "not-found"),
-    (ResultNotFoundError, 404, "not-found"),
+    (MissingError, 404, "not-found"),
     (ConflictError, 409, "instance-conflict"),
-    (StudyNotFoundError, 404, "not-found"),
     (StaleReviewError, 409, "stale-review"),
     (UnreviewedError, 409, "unreviewed"),
     (errors.NotAuthenticatedError, 401, "not-authenticated"),
@@ -115,6 +113,11 @@ def add_problems(app: FastAPI) -> None:
         del request
         return response_of(error)
 
+    async def missing(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, MissingError):
+            await anyio.to_thread.run_sync(record_foreign, request, error)
+        return response_of(error)
+
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         del request
         first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": ""}
@@ -135,6 +138,7 @@ def add_problems(app: FastAPI) -> None:
 
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(MissingError, missing)
     for kind in (ProblemError, errors.MedgroundError, Exception):
         app.add_exception_handler(kind, ours)
 

@@ -50,6 +50,7 @@ def sign(request: Request, service: ServiceOf, who: MaySign, study: StudyKey, ne
 
     Refused if somebody has reviewed it since, or if findings were not reviewed and that is not expressly allowed.
     """
+    service.worklist.get(who.tenant, study)
     row = service.results.get(new.job, who.tenant)
     if row.study_key != study:
         raise ProblemError(404, "not-found", "that result is about another study")

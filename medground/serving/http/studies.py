@@ -1,20 +1,18 @@
-"""`/v1/studies`: what is here, what was answered of it, and its pixels for viewing."""
+"""`/v1/studies`: what is here, and what was answered of it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from medground.audit.event import Action, ObjectKind
 from medground.serving.access.scope import Principal
-from medground.serving.frames import FrameValues, frame_values
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.security import MayAdmin, MayGround, MayRead, ServiceOf, address_of
 from medground.serving.http.uploads import read_form, receive, record_stored, refuse_if_nothing
@@ -44,22 +42,6 @@ _UPLOAD = {
         },
     }
 }
-
-
-class InstanceView(BaseModel):
-    """An image object; `id` is what its frames are asked for by."""
-
-    id: int
-    sop_instance_uid: str
-    modality: str
-    frames: int
-
-
-class SeriesView(BaseModel):
-    """A series with its image objects."""
-
-    series_instance_uid: str
-    instances: tuple[InstanceView, ...]
 
 
 class StudySearch(BaseModel):
@@ -157,52 +139,6 @@ def results(request: Request, service: ServiceOf, who: MayRead, study: StudyKey)
             )
         )
     return tuple(views)
-
-
-@router.get("/{study}/series", responses=problems(404, 422))
-def series(request: Request, service: ServiceOf, who: MayRead, study: StudyKey) -> tuple[SeriesView, ...]:
-    """The series of a study, with what their frames are asked for by."""
-    service.worklist.get(who.tenant, study)
-    service.record(who, Action.STUDY_READ, source=address_of(request), about=(ObjectKind.STUDY, study))
-    by_series: dict[str, list[InstanceView]] = {}
-    for one in service.worklist.instances(who.tenant, study):
-        view = InstanceView(id=one.instance_id, sop_instance_uid=one.sop_uid, modality=one.modality, frames=one.frames)
-        by_series.setdefault(one.series_uid, []).append(view)
-    return tuple(SeriesView(series_instance_uid=uid, instances=tuple(views)) for uid, views in by_series.items())
-
-
-@router.get(
-    "/{study}/instances/{instance}/frames/{frame}",
-    responses={
-        200: {
-            "content": {"application/octet-stream": {}},
-            "description": "16-bit little-endian values, row by row; X-Frame says how to read them",
-        },
-        **problems(404, 413, 422),
-    },
-    response_class=Response,
-)
-def frame(
-    request: Request,
-    service: ServiceOf,
-    who: MayRead,
-    study: StudyKey,
-    instance: Annotated[int, Path(ge=1, le=2**62)],
-    frame: Annotated[int, Path(ge=1, le=65536)],
-) -> Response:
-    """A frame for viewing: values in the units that the object measures, as 16 bits with slope and intercept."""
-    found = {one.instance_id: one for one in service.worklist.instances(who.tenant, study)}
-    chosen = found.get(instance)
-    if chosen is None or frame > chosen.frames:
-        raise ProblemError(404, "not-found", "there is no such frame; GET /v1/studies/{study}/series lists them")
-    values = _values(service, chosen.sha256, frame)
-    service.record(who, Action.STUDY_READ, source=address_of(request), about=(ObjectKind.STUDY, study), images=1)
-    headers = {"X-Frame": json.dumps(values.reading())}
-    return Response(values.pixels.astype("<u2").tobytes(), media_type="application/octet-stream", headers=headers)
-
-
-def _values(service: Service, sha256: str, frame: int) -> FrameValues:
-    return frame_values(service.untrusted.open(service.store.path(sha256)), frame)
 
 
 def _view(listed: ListedStudy) -> StudyView:

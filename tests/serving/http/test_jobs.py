@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import httpx
 import pydicom
 import pytest
 from PIL import Image
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from medground.audit.event import Action
 from medground.audit.log import Selection
@@ -182,6 +183,66 @@ def test_progress_ends_with_the_credentials(house: Running, new_film: New) -> No
             assert [event for event, _ in events_of(stream)] == ["queued"]
         otherwise.cancel()
     problem(house.anybody(Authorization=f"Bearer {short}").get(url), 401, "not-authenticated")
+
+
+def test_progress_ends_when_the_token_is_revoked(house: Running, new_film: New) -> None:
+    made = house.service.tokens.create("Ann", "clinic", (Scope.READ,), timedelta(days=1))
+    client = house.anybody(Authorization=f"Bearer {made.plain}")
+    with house.answering.held():
+        url = post(house.client(), new_film(NODULE), headers=ASYNC).headers["location"]
+        otherwise = threading.Timer(30, house.service.jobs.cancel, [house.job(url.rpartition("/")[2])])
+        otherwise.start()
+        with client.stream("GET", f"{url}/events") as stream:
+            events = events_of(stream)
+            assert next(events)[0] == "queued"
+            before = house.service.audit.head().sequence
+            house.service.tokens.revoke(made.record.token_id)
+            assert list(events) == []
+        otherwise.cancel()
+    (entry,) = house.service.audit.read(Selection(action=Action.REFUSED), after=before)
+    assert (entry.event.details["reason"], entry.event.actor) == ("revoked", made.record.subject)
+
+
+def test_progress_ends_with_the_job_that_is_deleted(house: Running, new_film: New) -> None:
+    with house.answering.held():
+        url = post(house.client(), new_film(NODULE), headers=ASYNC).headers["location"]
+        with house.client(Scope.READ).stream("GET", f"{url}/events") as stream:
+            events = events_of(stream)
+            assert next(events)[0] == "queued"
+            assert house.client(Scope.ADMIN).delete(url).status_code == 204
+            assert list(events) == []
+
+
+def test_progress_asks_the_database_once_a_second(house: Running, new_film: New) -> None:
+    """However slow the machine is, it asks no more often than that: for the job, and for the token."""
+    asked: list[str] = []
+
+    def count(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+        asked.append(statement)
+
+    with house.answering.held():
+        url = post(house.client(), new_film(NODULE), headers=ASYNC).headers["location"]
+        job = house.job(url.rpartition("/")[2])
+        with house.client(Scope.READ).stream("GET", f"{url}/events") as stream:
+            events = events_of(stream)
+            assert next(events)[0] == "queued"
+            event.listen(house.service.engine, "before_cursor_execute", count)
+            try:
+                began = time.monotonic()
+                assert eventually(lambda: sum("FROM jobs" in one for one in asked) >= 3)
+                waited = time.monotonic() - began
+                told = list(asked)
+            finally:
+                event.remove(house.service.engine, "before_cursor_execute", count)
+            house.service.jobs.cancel(job)
+            assert [name for name, _ in events] == ["cancelled"]
+    looks = [one for one in told if not one.startswith(("BEGIN", "COMMIT", "PRAGMA"))]
+    assert 3 <= sum("FROM jobs" in one for one in looks) <= waited / EVENT_PAUSE_S + 1
+    assert {next(name for name in ("jobs", "access_tokens") if f"FROM {name}" in one) for one in looks} == {
+        "jobs",
+        "access_tokens",
+    }
+    assert EVENT_PAUSE_S >= 1
 
 
 def test_a_job_is_deleted_with_its_result(house: Running, new_film: New) -> None:

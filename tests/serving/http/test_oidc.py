@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,21 @@ def test_a_role_opens_its_routes_to_its_tenant(trusting: Trusting, new_film: New
     other = trusting.house.anybody(Authorization=f"Bearer {trusting.token(tenant=OTHER)}")
     assert other.get("/v1/studies").json()["studies"] == []
     problem(other.get(f"/v1/studies/{study['study']}"), 404, "not-found")
+
+
+def test_who_has_no_role_is_told_who_he_is(trusting: Trusting) -> None:
+    """And what he lacks: an administrator gives it by the issuer."""
+    ends = int(time.time()) + 500
+    token = trusting.token(name="Ann Example", roles=[], exp=ends)
+    client = trusting.house.anybody(Authorization=f"Bearer {token}")
+    assert client.get("/v1/me").json() == {
+        "name": "Ann Example",
+        "tenant": "clinic",
+        "scopes": [],
+        "kind": "oidc",
+        "expires": datetime.fromtimestamp(ends, UTC).isoformat().replace("+00:00", "Z"),
+    }
+    problem(client.get("/v1/studies"), 403, "forbidden", "scope read")
 
 
 def test_what_is_no_good_is_refused_and_recorded_with_its_reason(trusting: Trusting) -> None:

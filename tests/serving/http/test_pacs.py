@@ -11,6 +11,7 @@ from typing import Any
 import pydicom
 import pytest
 
+from medground.serving.access.scope import Scope
 from medground.serving.config import Destination
 from medground.serving.dicom_receiver.archive_config import ArchiveConfig
 from tests.serving.dicom_receiver.web_server import Asked, WebServer, respond, web_server
@@ -61,9 +62,17 @@ def house(server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "pacs": Destination(dicomweb=ArchiveConfig(url=server.url), pull=True),
         "away": Destination(dicomweb=ArchiveConfig(url="http://127.0.0.1:1/dicom-web"), pull=True),
         "store": Destination(dicomweb=ArchiveConfig(url=server.url)),
+        "theirs": Destination(dicomweb=ArchiveConfig(url=server.url), pull=True, tenant="other"),
     }
     with running(tmp_path_factory.mktemp("house"), destinations=destinations) as it:
         yield it
+
+
+def test_archives_that_a_tenant_may_search(house: Running) -> None:
+    assert house.client(Scope.READ).get("/v1/pacs/sources").json() == ["away", "pacs"]
+    assert house.client(Scope.READ, tenant="other").get("/v1/pacs/sources").json() == ["away", "pacs", "theirs"]
+    assert house.client(Scope.READ, tenant="other").get("/v1/pacs/studies?source=theirs").status_code == 200
+    problem(house.client(Scope.READ).get("/v1/pacs/studies?source=theirs"), 404, "not-found")
 
 
 def test_a_study_is_found(house: Running, archive: Archive, server: WebServer) -> None:

@@ -170,6 +170,12 @@ def test_what_was_delivered_is_delivered_once_more(signing: Signing) -> None:
     assert signing.house.service.results.digest(signing.job, "clinic", "signed") in digests
 
 
+def test_a_result_of_one_study_is_not_signed_as_anothers(signing: Signing, new_film: New) -> None:
+    (another,) = post(signing.house.client(), new_film(), url="/v1/studies").json()["studies"]
+    signing.review(0, action="accept")
+    problem(signing.sign(1, study=another), 404, "not-found", "about another study")
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "kind", "said"),
     [
@@ -182,7 +188,7 @@ def test_what_was_delivered_is_delivered_once_more(signing: Signing) -> None:
         ({"seen_revision": -1}, 422, "invalid-request", "seen_revision"),
         ({"job": "x"}, 422, "invalid-request", "job"),
         ({"job": "0" * 40}, 404, "not-found", "no such result"),
-        ({"study": "0" * 24}, 404, "not-found", "about another study"),
+        ({"study": "0" * 24}, 404, "not-found", "no such study"),
         ({"study": "x"}, 422, "invalid-request", "study"),
         ({"organization": "Elsewhere"}, 422, "invalid-request", "organization"),
     ],

@@ -1,14 +1,12 @@
-"""The work list, and the pixels of what is in it."""
+"""The work list, and what was answered of each study in it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from medground.audit.event import Action, ObjectKind
@@ -16,7 +14,7 @@ from medground.audit.log import Selection
 from medground.dicom.image import open_image
 from medground.serving.access.scope import Scope
 from medground.serving.database import instances, jobs, results, studies
-from tests.inference.drawn import drawn, write_ct_slice, write_undecodable
+from medground.serving.instance_views import instance_views
 from tests.serving.http.answers import job_of, post, problem
 from tests.serving.running import EFFUSION, NODULE, Running, film, running
 
@@ -96,75 +94,18 @@ def test_its_results_stand_beside_each_other(house: Running, numbers: Any, tmp_p
     assert all(view["reports"] == 1 and view["overlays"] >= 1 for view in listed)
 
 
-def test_its_series(house: Running, numbers: Any, tmp_path: Path) -> None:
-    number = next(numbers)
-    slices = [
-        write_ct_slice(tmp_path / f"{n}", drawn(rows=64, columns=48), z_mm=n, instance=n, study=number) for n in (2, 1)
-    ]
-    key = stored(house, *slices, film(tmp_path, number))
-    films, ct = house.client(Scope.READ).get(f"/v1/studies/{key}/series").json()
-    assert [one["modality"] for one in films["instances"]] == ["DX"]
-    assert [one["sop_instance_uid"][-2:] for one in ct["instances"]] == [".1", ".2"]
-    assert {one["frames"] for one in ct["instances"]} == {1}
-    assert ct["series_instance_uid"] != films["series_instance_uid"]
-
-
-def frame(house: Running, key: str, instance: int, number: int = 1, tenant: str = "clinic") -> Any:
-    url = f"/v1/studies/{key}/instances/{instance}/frames/{number}"
-    return house.client(Scope.READ, tenant=tenant).get(url)
-
-
-def instance_of(house: Running, key: str) -> int:
-    (series,) = house.client().get(f"/v1/studies/{key}/series").json()
-    return int(series["instances"][0]["id"])
-
-
-def test_the_values_of_a_slice(house: Running, numbers: Any, tmp_path: Path) -> None:
-    path = write_ct_slice(tmp_path / "a", drawn(rows=64, columns=48), z_mm=1, instance=1, study=next(numbers))
-    key = stored(house, path)
-    answer = frame(house, key, instance_of(house, key))
-    reading = json.loads(answer.headers["x-frame"])
-    assert answer.headers["content-type"] == "application/octet-stream"
-    assert (reading["rows"], reading["columns"], reading["spacing_mm"]) == (64, 48, [0.8, 0.7])
-    pixels = np.frombuffer(answer.content, "<u2").reshape(64, 48)
-    values = pixels * reading["slope"] + reading["intercept"]
-    assert np.array_equal(values, open_image(path).modality_values(1))
-    assert (values.min(), values.max()) == (reading["lowest"], reading["highest"])
-    entries = house.service.audit.read(Selection(object_id=key, action=Action.STUDY_READ))
-    assert entries[-1].event.details == {"images": 1}
-
-
-def test_frames_that_are_not_there(house: Running, new_film: New) -> None:
-    mine, other = stored(house, new_film()), stored(house, new_film())
-    instance = instance_of(house, mine)
-    assert frame(house, mine, instance).status_code == 200
-    for answer in (
-        frame(house, mine, instance, 2),
-        frame(house, other, instance),
-        frame(house, mine, 2**40),
-        frame(house, mine, instance, tenant="other"),
-    ):
-        problem(answer, 404, "not-found", "there is no such frame")
-
-
-def test_a_frame_that_cannot_be_decoded(house: Running, tmp_path: Path) -> None:
-    key = stored(house, write_undecodable(tmp_path / "a.dcm", instance=88))
-    url = f"/v1/studies/{key}/series"
-    (series,) = house.client().get(url).json()
-    instance = next(one["id"] for one in series["instances"] if one["sop_instance_uid"].endswith(".88"))
-    problem(frame(house, key, instance), 422, "unreadable-input")
-
-
 def test_a_study_is_deleted_with_all_of_it(house: Running, new_film: New) -> None:
     kept = job_of(post(house.client(), new_film(NODULE)))
-    gone = job_of(post(house.client(), new_film(NODULE)))
+    gone = job_of(post(house.client(), new_film(NODULE, SeriesDescription="goner")))
     key = house.job(gone).study_key
+    assert "goner" in str(house.rows(instance_views))
     problem(house.client(Scope.ADMIN, tenant="other").delete(f"/v1/studies/{key}"), 404, "not-found")
     assert house.client(Scope.ADMIN).delete(f"/v1/studies/{key}").status_code == 204
     problem(house.client().get(f"/v1/studies/{key}"), 404, "not-found")
     problem(house.client().get(f"/v1/jobs/{gone}"), 404, "not-found")
     for table in (studies, instances, jobs, results):
         assert key not in str(house.rows(table))
+    assert "goner" not in str(house.rows(instance_views))
     problem(house.client(Scope.ADMIN).delete(f"/v1/studies/{key}"), 404, "not-found")
     assert house.client().get(f"/v1/jobs/{kept}").status_code == 200
     entries = house.service.audit.read(Selection(object_id=key, object_kind=ObjectKind.STUDY))
