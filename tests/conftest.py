@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Debian package: what of it a test runs, a program on the path or a file (a pattern, where its version is in the path)
 JUDGES = {
+    "chromium": "chromium",
     "curl": "curl",
     "dcmtk": "dcmp2pgm",
     "default-jdk-headless": "javac",

@@ -16,6 +16,7 @@ from medground.cli.exit_code import exit_code_of
 from medground.cli.prototypes_command import add_prototypes
 from medground.cli.serve_command import add_serve
 from medground.cli.token_command import add_token
+from medground.cli.viewer_command import add_viewer
 from medground.schema.errors import UsageError
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
     add_serve(app)
     add_audit(app)
     add_token(app)
+    add_viewer(app)
     return app
 
 

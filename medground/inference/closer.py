@@ -57,8 +57,8 @@ def plan(reading: ImageReading, image: ModelImage, looking: Looking) -> Plan:
     """Decides where to look closely.
 
     Candidates are taken in the order of their scores, which say what image and question make of them, until those left
-    would be less than `LEFT_OUT` findings together. Where the windows for that hold more than `MOST_EFFORT` of the pixels
-    that the whole image takes, the first look was unsure, and the whole image is looked at.
+    would be less than `LEFT_OUT` findings together. Where the windows for that hold more than `MOST_EFFORT` of the
+    pixels that the whole image takes, the first look was unsure, and the whole image is looked at.
 
     Args:
         reading: of the first look.

@@ -132,7 +132,7 @@ class Lexicon(StrictConfig):
 
     @cached_property
     def simplified(self) -> dict[int, int]:
-        """Table for `str.translate` from traditional to simplified Chinese; tens of thousands of phrases go through it."""
+        """Table for `str.translate` from traditional to simplified Chinese; ten thousand phrases go through it."""
         return str.maketrans(self.traditional["from"], self.traditional["to"])
 
     def compares(self, text: str) -> bool:

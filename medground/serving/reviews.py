@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
-from sqlalchemy import Engine, Row, func, select
+from sqlalchemy import Connection, Engine, Row, func, select
 
 from medground.schema.config import StrictConfig
 from medground.schema.errors import UsageError
@@ -70,6 +70,8 @@ class ReviewEntry(StrictConfig):
         sop_instance_uid, frame: the image of an added finding.
         statements: texts of the description in place of the model's; None says its name and who changed or added it.
         undoes: revision that an undo takes back.
+        key: names the entry among those of its author about the result, so that it is added once however often it is
+            sent; left out, each time it is sent is one.
     """
 
     action: ReviewAction
@@ -82,6 +84,7 @@ class ReviewEntry(StrictConfig):
     frame: int = Field(default=1, ge=1)
     statements: tuple[Text, ...] | None = Field(default=None, max_length=50)
     undoes: int | None = Field(default=None, ge=1)
+    key: str | None = Field(default=None, pattern=r"^[0-9A-Za-z-]{1,64}$")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -233,6 +236,9 @@ class Reviews:
             reviewer: opaque id and name.
             then: what else belongs to the transaction.
 
+        Returns:
+            The entry as it is kept; the earlier one where its author has sent it before, by its key.
+
         Raises:
             JobNotFoundError: it was deleted meanwhile.
             StaleReviewError: there are later entries, or that one is not there.
@@ -243,6 +249,9 @@ class Reviews:
             # Held until the end: whoever deletes the job waits, and deletes what is added here with it.
             if connection.scalar(mine.with_for_update(read=True, key_share=True)) is None:
                 raise JobNotFoundError("that result is not here any more")
+            before = _sent_before(connection, job_id, entry, reviewer[0])
+            if before is not None:
+                return before
             last = connection.scalar(select(func.max(reviews.c.revision)).where(reviews.c.job_id == job_id)) or 0
             _check_last(last, seen)
             if entry.action is ReviewAction.UNDO:
@@ -286,6 +295,14 @@ class Reviews:
         )
         with self._engine.connect() as connection:
             return [_row(row) for row in connection.execute(statement)]
+
+
+def _sent_before(connection: Connection, job_id: str, entry: ReviewEntry, reviewer: str) -> ReviewRow | None:
+    if entry.key is None:
+        return None
+    own = select(reviews).where(reviews.c.job_id == job_id, reviews.c.reviewer == reviewer)
+    rows = map(_row, connection.execute(own.order_by(reviews.c.revision)))
+    return next((row for row in rows if row.entry.key == entry.key), None)
 
 
 def _row(row: Row[tuple[object, ...]]) -> ReviewRow:

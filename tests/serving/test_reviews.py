@@ -260,6 +260,21 @@ def test_nobody_overwrites_what_he_has_not_read(parts: Parts) -> None:
     assert len(rows) == 1
 
 
+def test_an_entry_with_a_key_is_added_once_however_often_it_is_sent(parts: Parts) -> None:
+    said: list[object] = []
+    one = entry("accept").model_copy(update={"key": "1796069362418"})
+
+    def send(seen: int, reviewer: tuple[str, str] = ANN) -> ReviewRow:
+        return parts.reviews.add("j" * 40, "clinic", one, seen=seen, reviewer=reviewer, then=said.append)
+
+    first = send(0)
+    add(parts, entry("reject"), 1, reviewer=BOB)
+    assert send(0) == first  # the answer was lost: who sends it again has not seen what came after it
+    assert send(2, BOB).revision == 3  # a key is its author's
+    assert [row.revision for row in parts.reviews.of_result("j" * 40, "clinic")] == [1, 2, 3]
+    assert len(said) == 2  # nothing is recorded of what was there
+
+
 def test_of_many_at_once_one_is_first(parts: Parts) -> None:
     def attempt(_: int) -> bool:
         try:
