@@ -44,11 +44,14 @@ def test_from_the_work_list_to_the_signed_report(open_viewer: Open, new_ct: Call
     assert page.grey(128, 200) == pytest.approx(np.clip(255 * (hounsfield + 450) / 1500, 0, 255), abs=3)
     page.press("1")
 
-    page.ask("is there a nodule?", "右肺有结节吗")
+    page.ask("is there a nodule?")
     page.page.get_by_role("button", name="Accept (a)").wait_for()  # the first finding is chosen
     page.settle()
     assert page.slice + 1 in ON_SLICES
     assert page.painted_box(FIRST) == pytest.approx(NODULE, abs=LINE_PX)
+    page.ask("is there a nodule?", "右肺有结节吗")
+    page.page.get_by_role("button", name="not reviewed").nth(1).wait_for()
+    page.settle()
     page.stage.get_by_text("Next", exact=True).click()
     page.settle()
     assert page.painted_box(SECOND) == pytest.approx(NODULE, abs=LINE_PX)
@@ -83,7 +86,7 @@ def test_from_the_work_list_to_the_signed_report(open_viewer: Open, new_ct: Call
 
     with Client(house.url, house.token(*USER)) as client:
         (study,) = client.studies(search=patient).studies
-        (result,) = client.results(study.study)
+        result = client.results(study.study)[0]
         review = client.review(result.job)
         signed = client.file(result.job, "signed")
     entries = [one["entry"] for one in review.entries]

@@ -87,5 +87,6 @@ def data(shown: Series, boxes: Sequence[StageBox] = (), **other: Any) -> StageDa
         "reasons": REASONS,
         "may_review": True,
         "notice": "Research only, not a medical device",
+        "height_px": 620,
     }
     return StageData.model_validate({**given, "series": shown, "boxes": tuple(boxes), **other})

@@ -90,6 +90,17 @@ def test_the_row_of_buttons_keeps_its_height_while_a_box_is_changed(reviewed: St
     assert reviewed.find(".picture").first.bounding_box() == before
 
 
+@pytest.mark.parametrize(("window", "height"), [(1080, 835), (800, 555), (500, 440)])
+def test_without_a_height_the_stage_takes_what_the_window_leaves(
+    stage: StagePage, slices: SliceServer, window: int, height: int
+) -> None:
+    stage.page.set_viewport_size({"width": 1280, "height": window})
+    stage.give(data(series(slices, "ct", 10), height_px=None))
+    area = stage.page.locator(".stage").bounding_box()
+    assert area is not None
+    assert area["height"] == height
+
+
 @pytest.mark.parametrize(("width", "height"), [(820, 620), (1500, 900)])
 def test_the_stage_has_the_height_that_the_page_asks_for(
     stage: StagePage, slices: SliceServer, width: int, height: int

@@ -91,9 +91,11 @@ def test_events_of_another_study_wait_too(reviewed: StagePage, slices: SliceServ
     reviewed.give(data(series(slices, "mr", 3), study="study-2"))
     reviewed.press("u")
     assert [(event.study, event.kind) for event in reviewed.sent()] == [("study-1", "accept"), ("study-2", "undo")]
-    reviewed.change(acknowledged=first.number)
+    reviewed.change(acknowledged=first.number)  # said of the second study, it says nothing of the first
+    assert [event.study for event in reviewed.sent()] == ["study-1", "study-2"]
+    reviewed.change(study="study-1", acknowledged=first.number)
     reviewed.press("u")
-    assert [(event.study, event.kind) for event in reviewed.sent()] == [("study-2", "undo")] * 2
+    assert [(event.study, event.kind) for event in reviewed.sent()] == [("study-2", "undo"), ("study-1", "undo")]
 
 
 def test_only_the_newest_choice_is_sent(reviewed: StagePage) -> None:
