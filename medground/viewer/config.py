@@ -78,7 +78,8 @@ class ViewerConfig(StrictConfig):
     @property
     def is_encrypted(self) -> bool:
         """Whether browsers see the page by HTTPS."""
-        return self.tls is not None or (self.address is not None and self.address.scheme == "https")
+        is_named_so = self.address is not None and self.address.scheme == "https"
+        return self.tls is not None or self.behind_proxy or is_named_so
 
     @property
     def url(self) -> str:

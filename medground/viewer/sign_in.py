@@ -20,6 +20,7 @@ from medground.viewer.sessions import COOKIE, Sessions
 
 PAGE, OUT, OIDC, BACK = "/sign-in", "/sign-out", "/sign-in/oidc", "/sign-in/back"
 FLOW_COOKIE = "medground_signing_in"
+_AWAY = 503
 _LONGEST_TOKEN, _LONGEST_FORM_BYTES = 16_384, 65_536
 _HEADERS = {
     "Content-Security-Policy": (
@@ -81,12 +82,17 @@ class SignIn:
             token = self.doors.pop(key, None)
             if token is None:
                 return self._shown("This link has been used, or is of an earlier start. Start the viewer again.", 403)
-            return await self._begin(token, is_from_elsewhere=True)
+            answer = await self._begin(token, is_from_elsewhere=True)
+            if answer.status_code == _AWAY:
+                self.doors[key] = token  # nobody was let in
+            return answer
         secret = request.cookies.get(COOKIE)
         has_ended = bool(secret) and self.sessions.get(secret, is_sign_of_life=False) is None
         return self._shown("Your session has ended. Sign in again." if has_ended else "", 200)
 
     async def _by_token(self, request: Request) -> Response:
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return self._shown("This form came from another page. Sign in here.", 403)  # as somebody else, unnoticed
         if int(request.headers.get("content-length") or 0) > _LONGEST_FORM_BYTES:
             return self._shown("That is longer than any token.", 413)
         async with request.form(max_files=0, max_fields=4) as form:
@@ -101,7 +107,7 @@ class SignIn:
             me = await anyio.to_thread.run_sync(client.me)
         except MedgroundError as error:
             client.close()
-            return self._shown(words_of(error), 503 if isinstance(error, ServiceUnreachableError) else 403)
+            return self._shown(words_of(error), _AWAY if isinstance(error, ServiceUnreachableError) else 403)
         if "read" not in me.scopes:
             client.close()
             return self._shown("These credentials may not see studies: they lack the scope read.", 403)

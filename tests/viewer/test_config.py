@@ -47,6 +47,7 @@ def test_any_other_address_takes_encryption(host: str) -> None:
             "https://viewer.example",
             True,
         ),
+        ({"host": "10.0.0.7", "behind_proxy": True}, "http://10.0.0.7:8501", True),
     ],
 )
 def test_how_browsers_name_the_page(given: dict[str, Any], url: str, is_encrypted: bool) -> None:

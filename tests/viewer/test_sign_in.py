@@ -177,6 +177,23 @@ def test_a_link_lets_in_once(sessions: Sessions, house: Running) -> None:
     assert browser_of(sign_in).get(other).status_code == 200
 
 
+def test_a_link_is_not_used_up_while_the_service_is_away(sessions: Sessions) -> None:
+    sign_in = pages(sessions, "http://127.0.0.1:1")
+    door = sign_in.door("mg_x")
+    browser = browser_of(sign_in)
+    for _ in range(2):
+        answer = browser.get(door)
+        assert (answer.status_code, "does not answer" in answer.text) == (503, True)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_form_on_another_page_signs_nobody_in(browser: TestClient, house: Running, site: str) -> None:
+    form = {"token": house.token(Scope.READ)}
+    answer = browser.post(PAGE, data=form, headers={"Sec-Fetch-Site": site})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+    assert browser.post(PAGE, data=form, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+
+
 def test_no_door_is_told_by_what_is_written_of_the_pages(sessions: Sessions) -> None:
     sign_in = pages(sessions, "http://127.0.0.1:1")
     door = sign_in.door("mg_secret")
