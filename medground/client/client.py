@@ -171,6 +171,10 @@ class Client:
         """Names of the archives that studies may be looked for in and fetched from."""
         return self._service.read(_Names, "GET", "/v1/pacs/sources").root
 
+    def destinations(self) -> tuple[str, ...]:
+        """Names of the archives that results may be sent to."""
+        return self._service.read(_Names, "GET", "/v1/pacs/destinations").root
+
     def search_archive(
         self,
         source: str,
@@ -268,12 +272,19 @@ class Client:
         return self._service.read(ReviewState, "POST", "/v1/reviews", json=body)
 
     def sign(
-        self, study: str, job: str, seen_revision: int, person_name: str, *, allow_unreviewed: bool = False
+        self,
+        study: str,
+        job: str,
+        seen_revision: int,
+        person_name: str,
+        *,
+        allow_unreviewed: bool = False,
+        deliver_to: Sequence[str] = (),
     ) -> Signed:
-        """Sign a reviewed result."""
+        """Sign a reviewed result; the report goes where the result went, and to `deliver_to`."""
         body = {"job": job, "seen_revision": seen_revision, "person_name": person_name}
-        body_with = {**body, "allow_unreviewed": allow_unreviewed}
-        return self._service.read(Signed, "POST", f"/v1/studies/{study}/sign", json=body_with)
+        more = {"allow_unreviewed": allow_unreviewed, "deliver_to": list(deliver_to)}
+        return self._service.read(Signed, "POST", f"/v1/studies/{study}/sign", json={**body, **more})
 
     def audit(self, *, limit: int = 100, before: int | None = None) -> AuditPage:
         """A page of the tenant's audit log, newest first; `before` is `next` of the page before it."""

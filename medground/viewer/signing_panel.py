@@ -11,6 +11,8 @@ from medground.viewer.findings_panel import Reviewing
 from medground.viewer.reviewing import STALE, add_entry, last_entry
 from medground.viewer.words import fault_words
 
+_ARCHIVES_LIFE_S = 60.0
+
 
 def show_signing(reviewing: Reviewing) -> None:
     """How far the review is, what can be undone, the form to sign, and what can be taken away."""
@@ -65,6 +67,10 @@ def _show_form(reviewing: Reviewing, left: int) -> None:
                 f"Sign although {left} finding(s) were not reviewed: the report keeps them and says so at each",
                 key=f"allow-{reviewing.job}",
             )
+        session = reviewing.session
+        archives = session.kept("destinations", _ARCHIVES_LIFE_S, session.client.destinations)
+        if archives:
+            st.multiselect("Send the report to", archives, default=archives, key=f"send-{reviewing.job}")
         # Called before the page is made anew: what is signed is what was seen.
         st.form_submit_button("Sign", on_click=_sign, args=(reviewing, left), type="primary", width="stretch")
     words = reviewing.memory.unsigned.pop(reviewing.job, "")
@@ -95,6 +101,7 @@ def _signed(reviewing: Reviewing, left: int) -> Signed | str:
             reviewing.review.revision,
             name,
             allow_unreviewed=allows_unreviewed,
+            deliver_to=st.session_state.get(f"send-{reviewing.job}", ()),
         )
     except ServiceError as error:
         return STALE if error.kind == "stale-review" else f"Nothing was signed. {fault_words(error)}"

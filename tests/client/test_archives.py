@@ -40,6 +40,7 @@ def house(server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_archives_that_may_be_searched(house: Running, client: Client) -> None:
     assert client.sources() == ("pacs",)
+    assert client.destinations() == ("pacs", "store")
     with Client(house.url, house.token(Scope.READ, tenant=OTHER)) as other:
         assert other.sources() == ("pacs", "theirs")
 

@@ -199,6 +199,7 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         ]
     },
     "GET /v1/pacs/sources": {"200": ["pacs"]},
+    "GET /v1/pacs/destinations": {"200": ["pacs"]},
     "GET /v1/pacs/studies": {"200": _FOUND},
     "POST /v1/pacs/studies/search": {"200": _FOUND},
     "POST /v1/pacs/studies/pull": {"201": _STORED},

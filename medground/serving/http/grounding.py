@@ -21,7 +21,7 @@ from medground.inference.understand import understand
 from medground.schema.result import GroundingResult
 from medground.serving.access.scope import Principal
 from medground.serving.database import idempotency, insert_new, instances, writing
-from medground.serving.http.pacs import pull_study
+from medground.serving.http.pacs import check_destinations, pull_study
 from medground.serving.http.problems import ProblemError, problems, told
 from medground.serving.http.security import MayGround, ServiceOf, address_of
 from medground.serving.http.uploads import read_form, receive, record_stored, refuse_if_nothing
@@ -165,10 +165,7 @@ def _request_of(form: FormData, service: Service, who: Principal) -> JobRequest:
         where = ".".join(str(part) for part in first["loc"]).replace("queries", "query")
         said = "ask one question or more" if first["type"] == "too_short" else told(first["msg"])
         raise ProblemError(422, "invalid-request", f"{where}: {said}") from cause
-    for name in asked.deliver_to:
-        destination = service.config.destinations.get(name)
-        if destination is None or not destination.serves(who.tenant):
-            raise ProblemError(422, "unknown-destination", "deliver_to names a destination that the config has not")
+    check_destinations(service, who, asked.deliver_to)
     for query in asked.queries:
         question = understand(query, service.model.vocabulary)  # QueryError before anything is kept
         if not (question.phrases or question.everything) and is_foreign(query):

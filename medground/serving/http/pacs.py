@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -61,6 +62,23 @@ class StudyPull(BaseModel):
 def sources(service: ServiceOf, who: MayRead) -> tuple[str, ...]:
     """Names of the archives that the tenant may search and fetch from: `source` of the other routes."""
     return tuple(name for name in sorted(service.pulls) if service.config.destinations[name].serves(who.tenant))
+
+
+@router.get("/destinations", responses=problems())
+def destinations(service: ServiceOf, who: MayRead) -> tuple[str, ...]:
+    """Names of the archives that the tenant may send results to: `deliver_to` of a question and of a signature."""
+    given = service.config.destinations
+    return tuple(name for name in sorted(given) if given[name].serves(who.tenant))
+
+
+def check_destinations(service: Service, who: Principal, names: Sequence[str]) -> None:
+    """Refuse names of archives that results of a tenant cannot be sent to.
+
+    Raises:
+        ProblemError: the config has none of that name for the tenant.
+    """
+    if not set(names) <= set(destinations(service, who)):
+        raise ProblemError(422, "unknown-destination", "deliver_to names a destination that the config has not")
 
 
 @router.get("/studies", responses=problems(404, 422, 502))

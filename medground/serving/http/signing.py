@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from medground.audit.event import Action, ObjectKind
+from medground.serving.http.pacs import check_destinations
 from medground.serving.http.problems import ProblemError, problems
 from medground.serving.http.reviews import read_result
 from medground.serving.http.security import MayRead, MaySign, ServiceOf, address_of
@@ -32,6 +33,9 @@ class NewSignature(BaseModel):
     seen_revision: int = Field(ge=0, le=100_000)
     person_name: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f\\]+$")
     allow_unreviewed: bool = False
+    deliver_to: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
+        default=(), max_length=20, description="archives that the report goes to, besides those that the result went to"
+    )
 
 
 class SignedView(BaseModel):
@@ -54,6 +58,7 @@ def sign(request: Request, service: ServiceOf, who: MaySign, study: StudyKey, ne
     row = service.results.get(new.job, who.tenant)
     if row.study_key != study:
         raise ProblemError(404, "not-found", "that result is about another study")
+    check_destinations(service, who, new.deliver_to)
     counts = service.results.counts(new.job)
     if not counts.get("sr"):
         raise ProblemError(409, "no-report", "of this result no report could be written, so none can be signed")
@@ -78,7 +83,8 @@ def sign(request: Request, service: ServiceOf, who: MaySign, study: StudyKey, ne
     def also(connection: Connection) -> None:
         for file in files:
             service.results.add_file(connection, new.job, file)
-        destinations.extend(service.deliveries.destinations(connection, new.job))
+        before_now = service.deliveries.destinations(connection, new.job)
+        destinations.extend(dict.fromkeys([*before_now, *new.deliver_to]))
         service.deliveries.order(connection, new.job, destinations, again=True)
         service.record(
             who,

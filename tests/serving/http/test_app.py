@@ -41,7 +41,9 @@ CHECKS = [
 REFUSALS = ["400", "401", "403", "404", "409", "413", "415", "422"]
 LEFT_OUT = {("GET /v1/reviews/export", negative_data_rejection)}  # a number is a time, too: seconds since 1970
 OPEN = {"GET /healthz", "GET /readyz"}
-NOTHING_TO_GET_WRONG = OPEN | {"GET /v1/me", "GET /v1/model", "GET /v1/pacs/sources", "GET /metrics"}
+NOTHING_TO_GET_WRONG = (
+    OPEN | {"GET /v1/me", "GET /v1/model", "GET /v1/pacs/sources", "GET /metrics"} | {"GET /v1/pacs/destinations"}
+)
 OUT_OF_REACH = {
     "DELETE /v1/jobs/{job}",  # not what the other routes are asked about
     "DELETE /v1/studies/{study}",

@@ -68,6 +68,12 @@ def house(server: WebServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield it
 
 
+def test_archives_that_a_tenant_may_send_to(house: Running) -> None:
+    assert house.client(Scope.READ).get("/v1/pacs/destinations").json() == ["away", "pacs", "store"]
+    theirs = ["away", "pacs", "store", "theirs"]
+    assert house.client(Scope.READ, tenant="other").get("/v1/pacs/destinations").json() == theirs
+
+
 def test_archives_that_a_tenant_may_search(house: Running) -> None:
     assert house.client(Scope.READ).get("/v1/pacs/sources").json() == ["away", "pacs"]
     assert house.client(Scope.READ, tenant="other").get("/v1/pacs/sources").json() == ["away", "pacs", "theirs"]

@@ -170,6 +170,18 @@ def test_what_was_delivered_is_delivered_once_more(signing: Signing) -> None:
     assert signing.house.service.results.digest(signing.job, "clinic", "signed") in digests
 
 
+def test_a_report_goes_where_the_signer_sends_it(house: Running, new_film: New) -> None:
+    answer = post(house.client(), new_film(NODULE))
+    (study,), job = result_of(answer).studies, job_of(answer)
+    signing = Signing(house, house.job(job).study_key, job, study.answers[0].findings[0].id, study.sources[0])
+    signing.review(0, action="accept")
+    problem(signing.sign(1, deliver_to=["pacs", "elsewhere"]), 422, "unknown-destination")
+    assert [row for row in house.rows(deliveries) if row.job_id == job] == []
+    assert signing.sign(1, deliver_to=["pacs", "pacs"]).json()["destinations"] == ["pacs"]
+    (row,) = [row for row in house.rows(deliveries) if row.job_id == job]
+    assert (row.destination, row.state) == ("pacs", DeliveryState.PENDING)
+
+
 def test_a_result_of_one_study_is_not_signed_as_anothers(signing: Signing, new_film: New) -> None:
     (another,) = post(signing.house.client(), new_film(), url="/v1/studies").json()["studies"]
     signing.review(0, action="accept")
