@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from medground.client.client import Client
 from medground.data.phantom.chest_ct import chest_ct
@@ -88,13 +88,12 @@ class Reader:
     def open(self, words: str) -> float:
         """Open a study; seconds until all its images are there."""
         self.page.goto(self._url)
+        self.page.get_by_role("button", name="Model limits").wait_for()
         if self.page.get_by_role("button", name="Work list").count():
             self.page.get_by_role("button", name="Work list").click()
         self.page.get_by_label("Search").fill(words)
         self.page.get_by_label("Search").press("Enter")
-        self.page.wait_for_function(
-            "() => [...document.querySelectorAll('button')].filter(b => b.innerText === 'Open study').length === 1"
-        )
+        expect(self.page.get_by_role("button", name="Open study")).to_have_count(1, timeout=60_000)
         start = time.perf_counter()
         self.page.get_by_role("button", name="Open study").click()
         self.page.locator(".stage").wait_for()
