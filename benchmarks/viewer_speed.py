@@ -10,14 +10,11 @@ Needs Debian's package chromium. The browser paints without a graphics card here
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,48 +27,12 @@ from medground.data.phantom.dicom_study import write_ct_study, write_radiograph_
 from medground.schema.errors import MedgroundError, UsageError
 from pipelines.service_process import ServiceProcess
 from pipelines.sources import say
+from pipelines.viewer_process import FIND_STAGE, viewer_process
 
 _SEED = 9_200_000
-_FIND_STAGE = """(() => {
-  const within = root => {
-    for (const one of root.querySelectorAll('*')) {
-      if (one.classList.contains('stage')) return one;
-      const found = one.shadowRoot && within(one.shadowRoot);
-      if (found) return found;
-    }
-    return null;
-  };
-  return within(document);
-})()"""
 _PAINTS = (
     "performance.getEntriesByName('stage:paint').map(one => [one.duration, one.detail.isKey ? 1 : 0, one.startTime])"
 )
-
-
-@contextmanager
-def viewer_of(service: str, folder: Path) -> Iterator[str]:
-    """A viewer as a process; gives its address.
-
-    Raises:
-        UsageError: it did not start.
-    """
-    log = folder / "viewer.log"
-    command = [sys.executable, "-m", "medground.cli", "viewer", "--service", service, "--port", "0"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-    try:
-        until = time.monotonic() + 120
-        while time.monotonic() < until and process.poll() is None:
-            found = re.search(r"the viewer is at (http://\S+)", log.read_text())
-            if found:
-                break
-            time.sleep(0.1)
-        else:
-            raise UsageError(f"the viewer did not start: {log.read_text()[-500:]}")
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 class Reader:
@@ -103,7 +64,7 @@ class Reader:
 
     def wait(self, condition: str) -> None:
         """Wait until a JavaScript expression about the element `stage` is true."""
-        self.page.wait_for_function(f"() => {{ const stage = {_FIND_STAGE}; return stage && ({condition}); }}")
+        self.page.wait_for_function(f"() => {{ const stage = {FIND_STAGE}; return stage && ({condition}); }}")
 
     def keys_ms(self, presses: int) -> list[float]:
         """From each of many key presses to its painted slice, ms."""
@@ -179,7 +140,7 @@ def measure(args: argparse.Namespace, folder: Path) -> list[tuple[str, str]]:
             for number, side in ((1, args.film), (2, 2048)):
                 film = chest_radiograph(_SEED + number, size_px=side, findings=("pleural_effusion",))
                 client.store(write_radiograph_study(film, folder / f"film-{number}"))
-        with viewer_of(service.url, folder) as url, sync_playwright() as playwright:
+        with viewer_process(service.url, folder) as url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1600, "height": 1000})
             figures = _figures(Reader(page, url, service.token), args)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medground.imaging.preprocess import ModelImage, prepare
-from medground.imaging.windows import tiles
+from medground.imaging.windows import covered_share, tiles
 from medground.inference.closer import CROP_PX, OVERLAP_PX, TILE_PX, Closer, look_closer, plan, zoom_for
 from medground.inference.request import Looking
 from medground.model.reading import Candidate, ImageReading, Phrase, PhraseReading
@@ -134,6 +134,16 @@ def test_candidates_left_out_are_less_than_a_twentieth_of_a_finding() -> None:
     sure = (Candidate((1800.0, 300.0, 1820.0, 320.0), 0.9), *faint, *faint[:1])
     reading = ImageReading(Domain.CHEST_RADIOGRAPH, 0.99, 0.5, (PhraseReading(NODULE, 0.9, sure),))
     assert len(plan(reading, image, Looking.CLOSER).windows) == 2  # the sure one, and one of six times 0.01
+
+
+def test_coarse_windows_over_most_of_an_image_are_not_yet_a_look_at_all_of_it() -> None:
+    image = film(size=3072)
+    far = tuple(Candidate((x, y, x + 260.0, y + 260.0), 0.9) for x, y in ((100.0, 100.0), (2700.0, 2700.0)))
+    reading = ImageReading(Domain.CHEST_RADIOGRAPH, 0.99, 0.5, (PhraseReading(NODULE, 0.9, far),))
+    planned = plan(reading, image, Looking.CLOSER)
+    assert not planned.everywhere
+    assert {window.zoom for window in planned.windows} == {0.25}
+    assert covered_share(planned.windows, 3072, 3072) > 0.5
 
 
 def test_stored_pixels_that_were_not_kept_are_asked_for() -> None:

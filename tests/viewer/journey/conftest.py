@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +11,7 @@ from playwright.sync_api import Browser
 
 from medground.client.client import Client
 from medground.schema.anatomy import Domain
+from pipelines.viewer_process import viewer_process
 from tests.inference.blob_reader import BlobReader
 from tests.inference.drawn import drawn, write_ct_slice
 from tests.serving.running import Running, running
@@ -37,22 +34,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def viewer(house: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a viewer of the service."""
-    log = tmp_path_factory.mktemp("viewer") / "log.txt"
-    command = [sys.executable, "-m", "medground.cli", "viewer", "--service", house.url, "--port", "0"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-    try:
-        until = time.monotonic() + 120
-        while time.monotonic() < until and process.poll() is None:
-            found = re.search(r"the viewer is at (http://\S+)", log.read_text())
-            if found:
-                yield found[1]
-                return
-            time.sleep(0.1)
-        pytest.fail(f"the viewer did not start: {log.read_text()}")
-    finally:
-        process.terminate()
-        process.wait(30)
+    with viewer_process(house.url, tmp_path_factory.mktemp("viewer")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -10,18 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
+from pipelines.viewer_process import FIND_STAGE
+
 Box = tuple[float, float, float, float]
-_STAGE = """(() => {
-  const within = root => {
-    for (const one of root.querySelectorAll('*')) {
-      if (one.classList.contains('stage')) return one;
-      const found = one.shadowRoot && within(one.shadowRoot);
-      if (found) return found;
-    }
-    return null;
-  };
-  return within(document);
-})()"""
 _TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _READ = """canvas => {
   const found = STAGE.querySelector(`.pane canvas.${canvas}`);
@@ -31,7 +22,7 @@ _READ = """canvas => {
     text += String.fromCharCode(...pixels.data.subarray(at, at + 32768));
   }
   return [found.width, found.height, btoa(text)];
-}""".replace("STAGE", _STAGE)
+}""".replace("STAGE", FIND_STAGE)
 
 
 class ViewerPage:
@@ -109,11 +100,11 @@ class ViewerPage:
 
     def wait(self, condition: str, arg: Any = None) -> None:
         """Wait until a JavaScript expression about the element `stage` is true."""
-        self.page.wait_for_function(f"arg => {{ const stage = {_STAGE}; return stage && ({condition}); }}", arg=arg)
+        self.page.wait_for_function(f"arg => {{ const stage = {FIND_STAGE}; return stage && ({condition}); }}", arg=arg)
 
     @property
     def slice(self) -> int:
-        return int(self.page.evaluate(f"{_STAGE}.dataset.slice"))
+        return int(self.page.evaluate(f"{FIND_STAGE}.dataset.slice"))
 
     def status(self) -> str:
         """The line under the image."""
