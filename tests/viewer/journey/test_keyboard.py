@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import expect
 
 from medground.client.client import Client
 from tests.serving.running import Running
@@ -14,8 +15,9 @@ from tests.viewer.people import USER
 
 
 def tab_to(page: ViewerPage, name: str) -> None:
-    """Press Tab until an element of that name has the focus."""
-    for _ in range(80):
+    """Press Tab until an element of that name has the focus: once round the page, or twice if it is just redrawn."""
+    page.page.get_by_label(name).or_(page.page.get_by_role("button", name=name)).first.wait_for()
+    for _ in range(160):
         page.page.keyboard.press("Tab")
         found = page.page.evaluate(
             "() => { const one = document.activeElement; const own = one.tagName === 'BUTTON' ? one.innerText : ''; "
@@ -31,7 +33,8 @@ def test_everything_can_be_done_by_keys(open_viewer: Open, new_ct: Callable[...,
     patient = new_ct()
     page = open_viewer()
     page.page.goto(page.url)
-    page.page.keyboard.type(house.token(*USER))  # the field has the focus
+    expect(page.page.get_by_label("Access token")).to_be_focused()  # by itself, a moment after the page has loaded
+    page.page.keyboard.type(house.token(*USER))
     page.page.keyboard.press("Enter")
     page.page.get_by_role("heading", name="Work list").wait_for()
     tab_to(page, "Search")
