@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -231,14 +232,15 @@ def generated(
     missing = [(shard, path) for shard, path in zip(shards, paths, strict=True) if not path.exists()]
     # One thread each: they are as many as there are cores, and threads of before a fork are not there after it.
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        jobs = [pool.submit(_write_shard, make, shard, size_px, path) for shard, path in missing]
+        jobs = [pool.submit(write_shard, make, shard, size_px, path) for shard, path in missing]
         for done, job in enumerate(jobs, 1):
             job.result()
             note(f"{make.__name__}: {done} of {len(jobs)} shards")
     return [held for path in paths for held in _read_shard(path)]
 
 
-def _write_shard(make: Callable[[int, int], Held], seeds: range, size_px: int, path: Path) -> None:
+def write_shard(make: Callable[[int, int], Held], seeds: range, size_px: int, path: Path) -> None:
+    """Writes a shard, whole or not at all, whoever else writes it at the same time."""
     items = [make(seed, size_px) for seed in seeds]
     truth = [
         {
@@ -250,12 +252,18 @@ def _write_shard(make: Callable[[int, int], Held], seeds: range, size_px: int, p
         }
         for held in items
     ]
-    partial = path.with_suffix(".partial.npz")
     arrays: dict[str, Any] = {f"image{index}": held.pixels_HW for index, held in enumerate(items)}
     arrays |= {f"beside{index}": held.beside_2HW for index, held in enumerate(items) if held.beside_2HW is not None}
     arrays["truth"] = np.frombuffer(json.dumps(truth).encode(), dtype=np.uint8)
-    np.savez_compressed(partial, **arrays)
-    partial.replace(path)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".partial", delete=False) as file:
+        partial = Path(file.name)
+        try:
+            np.savez_compressed(file, **arrays)
+            file.close()
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def _read_shard(path: Path) -> Iterator[Held]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,8 +21,9 @@ from medground.data.pools import (
     phantom_slice,
     stranger_image,
     volume_slice,
+    write_shard,
 )
-from medground.data.sample import quantise, restore
+from medground.data.sample import Held, quantise, restore
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.box import Box
 from medground.schema.record import ImageRecord, Region
@@ -76,6 +80,21 @@ def test_generated_images_come_back_from_the_cache_as_they_were(tmp_path):
             assert (held.concepts, held.appearance, held.exhaustive_for) == (
                 fresh.concepts, fresh.appearance, fresh.exhaustive_for,
             )  # fmt: skip
+
+
+def test_trainings_beside_each_other_write_one_cache(tmp_path):
+    path, writers = tmp_path / "shard.npz", 6
+    ready = Barrier(writers)
+
+    def made(seed: int, size_px: int) -> Held:
+        held = phantom_radiograph(seed, size_px)
+        ready.wait(60)
+        return held
+
+    with ThreadPoolExecutor(writers) as pool:
+        for job in [pool.submit(write_shard, made, range(5, 6), 64, path) for _ in range(writers)]:
+            job.result()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_describer_knows_every_word_that_phantoms_are_drawn_by():
