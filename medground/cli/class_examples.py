@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -15,8 +17,10 @@ from medground.data.importers import ImportOptions, by_name
 from medground.data.pixels import displayed
 from medground.evaluation.detection import Detection, ImageTruth, Truth, average_precision, match
 from medground.imaging.preprocess import prepare
+from medground.inference.learnt_cases import cases_of
 from medground.inference.lexicon import HAN
 from medground.model.bundle import Bundle
+from medground.model.cases import ADDED_BY_HAND, Cases, Picture, diverse
 from medground.model.class_example import Example, Seen, see
 from medground.model.grounder import Grounder
 from medground.model.new_class import add_class
@@ -29,6 +33,8 @@ from medground.schema.vocabulary import Code, Concept, Vocabulary
 Progress = Callable[[int, int], None]
 CHECKED = 100
 """Patients that are left out once, at most: each costs a look at all its images."""
+MOST_CASES = 24
+"""Regions that become cases, at most: those that differ most."""
 DATA_SET = "data set"
 _BOXES = 50
 
@@ -48,6 +54,7 @@ class AddOptions:
     code: str | None = None
     classes: tuple[str, ...] = ()
     domain: str | None = None
+    keep_thumbnails: bool = False
     device: str = "auto"
     base: str | None = None
 
@@ -145,6 +152,39 @@ def look(bundle: Bundle, records: Sequence[ImageRecord], key: str, progress: Pro
     return seen
 
 
+def cases_from(
+    bundle: Bundle, records: Sequence[ImageRecord], key: str, seen: Sequence[Seen], *, keep_thumbnails: bool
+) -> Cases:
+    """The regions of the class as cases.
+
+    Args:
+        bundle: whose vocabulary has the class.
+        records: images that show the class.
+        key: of the class.
+        seen: what the network made of each.
+        keep_thumbnails: whether a picture of each region is kept.
+    """
+    every = np.concatenate([one.regions_GF.numpy() for one in seen])
+    kept, start, parts = set(diverse(every, MOST_CASES)), 0, []
+    for record, one in zip(records, seen, strict=True):
+        regions = _regions_of(record, key)
+        rows = [row for row in range(len(regions)) if start + row in kept]
+        start += len(regions)
+        if rows:
+            parts.append(
+                cases_of(
+                    record.model_copy(update={"domain": one.domain}),
+                    [regions[row] for row in rows],
+                    one.regions_GF.numpy()[rows],
+                    bundle.vocabulary,
+                    source=ADDED_BY_HAND,
+                    picture=Picture.KEPT if keep_thumbnails else Picture.NOT_ASKED,
+                    pixels=displayed(record) if keep_thumbnails else None,
+                )
+            )
+    return reduce(Cases.joined, parts, Cases())
+
+
 def self_check(
     bundle: Bundle,
     concept: Concept,
@@ -197,7 +237,11 @@ def self_check(
 
 def boxes_of(record: ImageRecord, key: str) -> tuple[tuple[float, float, float, float], ...]:
     """The boxes of a class on an image, xyxy pixels of the stored image; those its source doubts are left out."""
-    return tuple(region.box.xyxy_px for region in record.regions if region.concept == key and not region.uncertain)
+    return tuple(record.regions[index].box.xyxy_px for index in _regions_of(record, key))
+
+
+def _regions_of(record: ImageRecord, key: str) -> list[int]:
+    return [index for index, one in enumerate(record.regions) if one.concept == key and not one.uncertain]
 
 
 def _format(source: Path) -> str:

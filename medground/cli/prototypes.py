@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from medground.cli.class_examples import AddOptions, SelfCheck, concept_of, labelled_images, look, self_check
+from medground.cli.class_examples import (
+    AddOptions,
+    SelfCheck,
+    cases_from,
+    concept_of,
+    labelled_images,
+    look,
+    self_check,
+)
 from medground.cli.progress import image_progress, stage
 from medground.inference.understand import understand
 from medground.model.bundle import Bundle, read_bundle
@@ -45,6 +54,8 @@ def run_add(options: AddOptions) -> int:
         seen = look(bundle, records, concept.key, progress)
     known = {one.concept.key: one for one in known_classes(bundle)}.get(concept.key)
     grown = add_class(bundle, concept, seen)
+    cases = cases_from(grown, records, concept.key, seen, keep_thumbnails=options.keep_thumbnails)
+    grown = replace(grown, cases=grown.cases.joined(cases))
     with image_progress(stderr) as progress:
         check = self_check(bundle, concept, records, seen, progress)
     save_bundle(grown, options.out)
@@ -52,6 +63,8 @@ def run_add(options: AddOptions) -> int:
         origin = "was added before" if known.added else "comes from training and keeps the words it learned"
         _say(console, f"{concept.key} {origin}; images behind its prototypes: {known.images} + {len(records)}")
     _print_added(grown, concept.key, seen, console)
+    pictures = "a picture of each" if cases.pictures else "no pictures"
+    _say(console, f"{len(cases.known)} regions are kept as cases to show beside what is found, {pictures}")
     _print_check(check, bundle.scope.default_min_score, console)
     _warn(grown, concept.key, seen, stderr)
     _say(console, f"written to {options.out}")

@@ -81,6 +81,14 @@ def _add_add(prototypes: typer.Typer) -> None:
         domain: Annotated[
             str | None, typer.Option(help="chest-radiograph, limb-radiograph, chest-CT; else the bundle judges.")
         ] = None,
+        keep_thumbnails: Annotated[
+            bool,
+            typer.Option(
+                "--keep-thumbnails",
+                help="Keep a small picture of each region in the bundle, for everybody who is shown similar cases; "
+                "pictures of patients then lie in it.",
+            ),
+        ] = False,
         device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
         base: Annotated[str | None, _BASE] = None,
         debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
@@ -97,6 +105,9 @@ def _add_add(prototypes: typer.Typer) -> None:
         The summary says how many of the given boxes are found when their own patient is left out: if few are, the
         network's features do not tell the class apart, and only training helps. A class from training sees the images
         as further examples. Scores of an added class are not calibrated.
+
+        The regions become cases that are shown beside similar findings: side, zone, size and look, no name and no file.
+        Pictures of them are kept only with --keep-thumbnails.
         """
 
         def work() -> int:
@@ -116,6 +127,7 @@ def _add_add(prototypes: typer.Typer) -> None:
                     code=code,
                     classes=tuple(class_ or ()),
                     domain=domain,
+                    keep_thumbnails=keep_thumbnails,
                     device=device,
                     base=base,
                 )

@@ -28,6 +28,7 @@ from medground.schema.result import (
     Finding,
     FindingConcept,
     Settings,
+    SimilarCase,
     SpacingSource,
     Understood,
     Verdict,
@@ -86,7 +87,7 @@ def answer_questions(
     answers = []
     for draft in drafts:
         findings = tuple(
-            _finding(lesion, rank, draft.answer.id, reader, looks if rank < settings.top_k else {})
+            _finding(lesion, rank, draft.answer.id, reader, looks if rank < settings.top_k else None)
             for rank, lesion in enumerate(draft.shown)
         )
         answers.append(draft.answer.model_copy(update={"findings": findings}))
@@ -379,10 +380,14 @@ def _examined(supported: Sequence[Seen]) -> tuple[Examined, ...]:
     )
 
 
-def _finding(lesion: Survivor, rank: int, answer: str, reader: Reader, looks: Mapping[int, tuple[str, ...]]) -> Finding:
+def _finding(
+    lesion: Survivor, rank: int, answer: str, reader: Reader, looks: Mapping[int, tuple[str, ...]] | None
+) -> Finding:
+    """A finding; of one that is not to be described, without looks, nothing is told but box, place and score."""
     sighting, view = lesion.sighting, lesion.sighting.view
     concept = reader.vocabulary[sighting.concept]
     also = [reader.vocabulary[key] for key, _ in lesion.also]
+    similar = () if looks is None else sighting.candidate.similar
     return Finding(
         id=finding_id(answer, view.key, view.frame, sighting.concept, rank),
         source=view.source,
@@ -402,9 +407,10 @@ def _finding(lesion: Survivor, rank: int, answer: str, reader: Reader, looks: Ma
             sighting.place,
             sighting.score,
             also=also,
-            appearance=looks.get(id(sighting.candidate.region), ()),
+            appearance=(looks or {}).get(id(sighting.candidate.region), ()),
             appearance_synthetic=True,  # only a phantom's recipe says how a region looks, see schema.record.Region
         ),
+        similar=tuple(SimilarCase(case=one.case, similarity=one.similarity) for one in similar),
     )
 
 

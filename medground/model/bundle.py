@@ -9,13 +9,14 @@ vocabulary.json        names and codes
 scope.json             what it was trained for, thresholds
 calibration.json       logistic curves
 training_summary.json  data, budget, figures
+cases.json, .safetensors  lesions that it learnt from, to be shown beside what is like them; may be absent
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ from torch import Tensor, float16
 from medground.model.backbones.build import build_backbone
 from medground.model.bundle_facts import BASE, parse, read_facts, sha256_of, shipped_bundle_path
 from medground.model.calibration import Calibration
+from medground.model.cases import Cases
 from medground.model.config import ModelConfig, QwenBackboneConfig
 from medground.model.familiarity import Familiarity
 from medground.model.network import GroundingNetwork, channels_last
+from medground.model.roi import SAMPLES
 from medground.model.scope import Scope
 from medground.schema.errors import BundleDamagedError, BundleMissingError
 from medground.schema.result import ModelInfo
@@ -47,6 +50,7 @@ class Bundle:
     calibration: Calibration
     familiarity: Familiarity
     summary: dict[str, Any]
+    cases: Cases = field(default_factory=Cases)
 
 
 def read_bundle(folder: Path | None = None, *, base: str | Path | None = None) -> Bundle:
@@ -68,6 +72,7 @@ def read_bundle(folder: Path | None = None, *, base: str | Path | None = None) -
         config = ModelConfig.model_validate_json((path / "config.json").read_bytes())
         network = _network(config, path, base)
         network.load_learned_state({**_learned_base(network), **_strip(tensors, "network.")})
+        _check_cases(facts.cases, network)
         familiarity = Familiarity(**_strip(tensors, "familiarity."))
         summary = json.loads((path / "training_summary.json").read_text(encoding="utf-8"))
     except (SafetensorError, RuntimeError, TypeError, ValueError, OSError) as error:
@@ -82,6 +87,7 @@ def read_bundle(folder: Path | None = None, *, base: str | Path | None = None) -
         parse(Calibration, path / "calibration.json"),
         familiarity,
         summary,
+        facts.cases,
     )
 
 
@@ -103,6 +109,12 @@ def _network(config: ModelConfig, path: Path, base: str | Path | None) -> Ground
             f"{source} is not the model that the bundle at {path} was trained beside; give that one"
         )
     return network
+
+
+def _check_cases(cases: Cases, network: GroundingNetwork) -> None:
+    width, wanted = cases.features_ND.shape[1], network.backbone.width * SAMPLES**2
+    if cases.known and width != wanted:
+        raise ValueError(f"its cases have features of {width} numbers, and its network makes {wanted}")
 
 
 def _learned_base(network: GroundingNetwork) -> dict[str, Tensor]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from medground.model.cases import Cases
+from medground.model.cases_file import CASE_FILES, read_cases
 from medground.model.scope import Scope
 from medground.schema.config import StrictConfig
 from medground.schema.errors import BundleDamagedError, BundleMissingError
@@ -39,6 +41,7 @@ class BundleFacts:
     info: ModelInfo
     vocabulary: Vocabulary
     scope: Scope
+    cases: Cases = field(default_factory=Cases, compare=False)
 
 
 def shipped_bundle_path() -> Path:
@@ -71,7 +74,10 @@ def read_facts(folder: Path | None = None) -> BundleFacts:
         sha256=sha256_of(path / "manifest.json"),
         trained_on=manifest.trained_on,
     )
-    return BundleFacts(info, parse(Vocabulary, path / "vocabulary.json"), parse(Scope, path / "scope.json"))
+    vocabulary = parse(Vocabulary, path / "vocabulary.json")
+    has_cases = any(name in manifest.files for name in CASE_FILES)
+    cases = read_cases(path, vocabulary) if has_cases else Cases()
+    return BundleFacts(info, vocabulary, parse(Scope, path / "scope.json"), cases)
 
 
 def _check_files(manifest: Manifest, path: Path) -> None:

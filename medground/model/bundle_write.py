@@ -15,6 +15,7 @@ from medground.model.backbones.compact import CompactBackbone
 from medground.model.backbones.qwen_config import Mode
 from medground.model.bundle import Bundle, folder_digest, in_base
 from medground.model.bundle_facts import BASE, Manifest, sha256_of
+from medground.model.cases_file import write_cases
 from medground.model.config import ModelConfig, QwenBackboneConfig
 from medground.model.network import GroundingNetwork
 from medground.schema.errors import BundleError
@@ -70,6 +71,7 @@ def _write(bundle: Bundle, partial: Path) -> None:
         (partial / f"{name}.json").write_text(part.model_dump_json(indent=1) + "\n", encoding="utf-8")
     summary = json.dumps(bundle.summary, indent=1, ensure_ascii=False, sort_keys=True)
     (partial / "training_summary.json").write_text(summary + "\n", encoding="utf-8")
+    write_cases(bundle.cases, partial)
     files = sorted(path for path in partial.rglob("*") if path.is_file())
     too_large = [path.name for path in files if path.stat().st_size > MAX_FILE_BYTES]
     if too_large and isinstance(network.backbone, CompactBackbone):

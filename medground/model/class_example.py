@@ -1,6 +1,6 @@
 """An image that shows a class, and what a network that never learned the class makes of it.
 
-Legend: N rows, D embedding width, G boxes, A locations.
+Legend: N rows, D embedding width, G boxes, F features of a region, A locations.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Seen:
 
     Attributes:
         embeddings_ND: of the locations that fit its boxes, on the CPU.
+        regions_GF: features (G, F) of its boxes, as cases are compared by, on the CPU.
         boxes: how many boxes it has.
         domain: kind of image by its source, else the one that the network takes it for.
         taken_for: what the network takes it for: at a question, this decides.
@@ -49,6 +50,7 @@ class Seen:
     """
 
     embeddings_ND: Tensor
+    regions_GF: Tensor
     boxes: int
     domain: Domain
     taken_for: Domain
@@ -78,10 +80,11 @@ def see(bundle: Bundle, example: Example) -> Seen:
         chosen_N = found.quality_N >= LEAST_QUALITY
         for box in set(found.boxes_N[~chosen_N].tolist()) - set(found.boxes_N[chosen_N].tolist()):
             chosen_N[found.quality_N.masked_fill(found.boxes_N != box, -1.0).argmax()] = True
+        regions_GF = network.to_describe(pyramid, truth_G4, one_phrase_G).flatten(1).float().cpu()
         taken_for = DOMAINS[int(network.kind(pyramid.image_BC)[0].argmax())]
     embeddings_ND = dense.embedding_BAD[0, found.locations_N[chosen_N]].cpu()
     domain = taken_for if example.domain is Domain.OTHER else example.domain
-    return Seen(embeddings_ND, len(truth_G4), domain, taken_for, example.synthetic)
+    return Seen(embeddings_ND, regions_GF, len(truth_G4), domain, taken_for, example.synthetic)
 
 
 def _frame_boxes(example: Example) -> Tensor:

@@ -21,7 +21,15 @@ from medground.model.decoder import Refined
 from medground.model.dense_head import Dense
 from medground.model.network import Proposals
 from medground.model.raw_reading import FINAL_NMS_IOU, LOWEST_LOGIT, RawReading, fused_with_mirrored
-from medground.model.reading import Candidate, ImageReading, LookGroup, Phrase, PhraseReading, Portrait
+from medground.model.reading import (
+    Candidate,
+    ImageReading,
+    LookGroup,
+    Phrase,
+    PhraseReading,
+    Portrait,
+    Resemblance,
+)
 from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.errors import UsageError
@@ -184,11 +192,13 @@ class Grounder:
             frame_boxes = [raw.frame_boxes_N4[: len(scores)] for raw, scores in zip(own, scored, strict=True)]
             regions = self._regions(pyramid, row, [phrase.concept for phrase in phrases], frame_boxes, domain)
             heard = []
-            for phrase, raw, scores, seen in zip(phrases, own, scored, regions, strict=True):
+            for phrase, raw, scores, features_NCSS in zip(phrases, own, scored, regions, strict=True):
+                seen = self._kept(phrase.concept, domain, features_NCSS, len(scores))
+                similar = self._similar(phrase.concept, domain, features_NCSS, len(scores))
                 boxes = raw.boxes_N4[: len(scores)].tolist()
                 candidates = tuple(
-                    Candidate((x1, y1, x2, y2), score, region=region)
-                    for (x1, y1, x2, y2), score, region in zip(boxes, scores, seen, strict=True)
+                    Candidate((x1, y1, x2, y2), score, region=region, similar=like)
+                    for (x1, y1, x2, y2), score, region, like in zip(boxes, scores, seen, similar, strict=True)
                 )
                 heard.append(PhraseReading(phrase, self._presence(phrase.concept, raw, domain), candidates))
             readings.append(ImageReading(domain, probability, familiarity, tuple(heard)))
@@ -320,24 +330,46 @@ class Grounder:
         entry = self.bundle.scope.find(concept, domain)
         return entry if entry is not None and entry.described else None
 
+    def _shows_cases(self, concept: str, domain: Domain) -> bool:
+        """Whether findings of a class are shown with cases: it is rare, and there are some."""
+        entry = self.bundle.scope.find(concept, domain)
+        is_rare = self._is_added(concept) or (entry is not None and entry.is_rare)
+        return is_rare and self.bundle.cases.are_of(concept, domain)
+
     def _regions(
         self, pyramid: Pyramid, row: int, concepts: Sequence[str], frame_boxes: Sequence[Tensor], domain: Domain
-    ) -> list[list[Tensor | None]]:
-        """What the describer sees of the boxes of each class, on the CPU; None where nothing can be said of the class.
+    ) -> list[Tensor | None]:
+        """What the describer sees of the boxes of each class, on the CPU; None of a class that nobody asks it of.
 
         The pyramid of an image is gone when its boxes are described, so the few numbers of each are kept instead.
         """
-        able = [self._described(concept, domain) is not None for concept in concepts]
-        wanted = [boxes_N4 for boxes_N4, is_able in zip(frame_boxes, able, strict=True) if is_able and len(boxes_N4)]
-        features: Iterator[Tensor] = iter(())
+        able = [
+            len(boxes_N4) > 0 and (self._described(concept, domain) is not None or self._shows_cases(concept, domain))
+            for concept, boxes_N4 in zip(concepts, frame_boxes, strict=True)
+        ]
+        wanted = [boxes_N4 for boxes_N4, is_able in zip(frame_boxes, able, strict=True) if is_able]
+        parts: Iterator[Tensor] = iter(())
         if wanted:
             boxes_N4 = torch.cat(wanted).to(self.device)
             image_N = torch.full((len(boxes_N4),), row)
-            features = iter(self.bundle.network.to_describe(pyramid, boxes_N4, image_N).cpu().unbind())
-        return [
-            [next(features) if is_able else None for _ in range(len(boxes_N4))]
-            for boxes_N4, is_able in zip(frame_boxes, able, strict=True)
-        ]
+            features_NCSS = self.bundle.network.to_describe(pyramid, boxes_N4, image_N).cpu()
+            parts = iter(torch.split(features_NCSS, [len(one) for one in wanted]))
+        return [next(parts) if is_able else None for is_able in able]
+
+    def _kept(self, concept: str, domain: Domain, features_NCSS: Tensor | None, count: int) -> Sequence[Tensor | None]:
+        """The features that each of `count` candidates of a class is described by; None if nothing can be said."""
+        if features_NCSS is None or self._described(concept, domain) is None:
+            return [None] * count
+        return features_NCSS.unbind()
+
+    def _similar(
+        self, concept: str, domain: Domain, features_NCSS: Tensor | None, count: int
+    ) -> list[tuple[Resemblance, ...]]:
+        """The cases that each of `count` candidates of a class looks like; none if it is not rare."""
+        if features_NCSS is None or not self._shows_cases(concept, domain):
+            return [()] * count
+        nearest = self.bundle.cases.nearest(concept, domain, features_NCSS.flatten(1).float().numpy())
+        return [tuple(Resemblance(case, alike) for case, alike in own) for own in nearest]
 
 
 def _alike(images: Sequence[ModelImage]) -> Iterator[list[int]]:

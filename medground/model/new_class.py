@@ -107,7 +107,7 @@ def add_class(bundle: Bundle, concept: Concept, examples: Sequence[Seen]) -> Bun
 
 
 def remove_class(bundle: Bundle, key: str) -> Bundle:
-    """A bundle without a class that was added to it; words that came with the class go, too.
+    """A bundle without a class that was added to it; words and cases that came with the class go, too.
 
     Raises:
         UsageError: if the bundle has no such class, or has it from training.
@@ -138,6 +138,7 @@ def remove_class(bundle: Bundle, key: str) -> Bundle:
         vocabulary=vocabulary,
         scope=bundle.scope.model_copy(update={"trained": trained}),
         summary=summary | ({ADDED: notes} if notes else {}),
+        cases=bundle.cases.without(key),
     )
 
 

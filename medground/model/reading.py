@@ -23,6 +23,14 @@ class Phrase:
 
 
 @dataclass(frozen=True, slots=True)
+class Resemblance:
+    """A case that a region looks like: its id, and how like, 0..1."""
+
+    case: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A proposed box.
 
@@ -33,12 +41,14 @@ class Candidate:
             it is asked for.
         region: features of the region, which only the reader that gave them can describe; None where nothing can be
             said of the class. Two candidates with the same box are the same, whatever their features.
+        similar: cases of a rare class that the region looks like, nearest first; empty where there are none.
     """
 
     box_xyxy_px: tuple[float, float, float, float]
     score: float
     likeness: Mapping[str, float] = field(default_factory=dict, compare=False)
     region: object | None = field(default=None, compare=False, repr=False)
+    similar: tuple[Resemblance, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from medground.schema.anatomy import Domain
 from medground.schema.config import StrictConfig
+from medground.schema.rarity import RARE_REAL_BOXES
 
 
 class TrainedConcept(StrictConfig):
@@ -30,6 +31,11 @@ class TrainedConcept(StrictConfig):
     synthetic_only: bool
     described: bool
     words: tuple[str, ...] = ()
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether few real examples stand behind it."""
+        return self.real_boxes < RARE_REAL_BOXES
 
 
 class Scope(StrictConfig):

@@ -19,6 +19,7 @@
     |  |- LeakError                         one patient or image in two parts
     |- CheckpointError             exit 2   a checkpoint that does not belong to this run
     |- AuditError                  exit 2   the audit log is broken, or cannot be read or written
+    |- CardError                   exit 2   the card of a model is not what was exported, or cannot be made
     |- AccessError                 exit 1   who asks is not known, may not, or cannot be checked
     |  |- NotAuthenticatedError             no credentials, or none that count (HTTP 401)
     |  |- ForbiddenError                    known, but without the scope it needs (HTTP 403)
@@ -112,6 +113,12 @@ class CheckpointError(MedgroundError):
 
 class AuditError(MedgroundError):
     """The audit log, or a file of anchors, is broken or cannot be used; what was to be recorded must not happen."""
+
+    exit_code = 2
+
+
+class CardError(MedgroundError):
+    """The card of a model is not what was exported, is signed by nobody who is trusted, or cannot be made."""
 
     exit_code = 2
 

@@ -14,6 +14,7 @@ from medground.schema.anatomy import Side, Zone
 from medground.schema.vocabulary import Code
 
 SCHEMA_VERSION = 1
+CASE_ID = "^[0-9a-f]{16}$"
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 BoxPx = tuple[float, float, float, float]
@@ -112,8 +113,19 @@ class FindingConcept(_Part):
     code: Code
 
 
+class SimilarCase(_Part):
+    """A case that the model learnt from and that a finding looks like; `case` is its id in the model's bundle."""
+
+    case: str = Field(pattern=CASE_ID)
+    similarity: Probability
+
+
 class Finding(_Part):
-    """One box that answers the question; `also` are other names that the same box was read as, best score first."""
+    """One box that answers the question.
+
+    `also` are other names that the same box was read as, best score first. `similar` are cases of a rare finding that
+    the model learnt from and that look like it, nearest first.
+    """
 
     id: str
     source: str
@@ -129,6 +141,7 @@ class Finding(_Part):
     laterality: Side | None
     zone: Zone | None
     description: Description
+    similar: tuple[SimilarCase, ...] = ()
 
 
 class Relation(StrEnum):

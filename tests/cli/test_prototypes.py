@@ -17,7 +17,10 @@ from medground.data.importers import ImportOptions, by_name
 from medground.evaluation.overlap import iou_matrix
 from medground.inference.understand import understand
 from medground.model.bundle import read_bundle
+from medground.model.bundle_facts import read_facts
 from medground.model.bundle_write import save_bundle
+from medground.model.cases import Picture
+from medground.schema.anatomy import Domain
 from medground.schema.result import GroundingResult, Verdict
 from tests.model.shapes import NEW, drawn_picture, trained_bundle
 
@@ -106,6 +109,49 @@ def test_a_question_by_the_new_name_is_answered_with_a_box(old: Path, tmp_path: 
     best = answer.findings[0]
     assert best.concept.name == "dark spot"
     assert iou_matrix([best.box_xyxy_px], [spot])[0, 0] > 0.5
+
+
+def test_the_regions_become_cases_in_words_alone(old: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    code, text = run(*words(old, labelled(tmp_path / "Doe, Jane 4711", 4), out), "--domain", "chest-radiograph")
+    assert code == 0, text
+    assert "4 regions are kept as cases to show beside what is found, no pictures" in text
+    cases = read_facts(out).cases
+    assert len(cases.known) == 4
+    assert cases.pictures == {}
+    for one in cases.known:
+        assert (one.concept, one.domain, one.source) == ("dark_spot", Domain.CHEST_RADIOGRAPH, "added to this bundle")
+        assert (one.picture, one.box_xyxy_px, one.synthetic) == (Picture.NOT_ASKED, None, False)
+    told = (out / "cases.json").read_text()
+    for name in ("Doe", "4711", "labels.json", ".png", "films"):
+        assert name not in told
+    code, _ = run("remove", "--bundle", out, "--concept", "dark_spot", "--out", tmp_path / "back")
+    assert code == 0
+    assert not (tmp_path / "back" / "cases.json").exists()
+
+
+def test_pictures_are_kept_if_asked_for_and_a_finding_names_what_it_looks_like(old: Path, tmp_path: Path) -> None:
+    out, films = tmp_path / "new", labelled(tmp_path / "films", 6)
+    code, text = run(*words(old, films, out), "--keep-thumbnails", "--domain", "chest-radiograph")
+    assert code == 0, text
+    assert "6 regions are kept as cases to show beside what is found, a picture of each" in text
+    cases = read_facts(out).cases
+    assert set(cases.pictures) == {one.id for one in cases.known}
+    for one in cases.known:
+        assert one.box_xyxy_px is not None
+        x1, y1, x2, y2 = (round(edge) for edge in one.box_xyxy_px)
+        picture = cases.pictures[one.id]
+        middle = picture[(y1 + y2) // 2 - 3 : (y1 + y2) // 2 + 3, (x1 + x2) // 2 - 3 : (x1 + x2) // 2 + 3]
+        assert middle.mean() < picture.mean() - 20  # a dark disc on grey
+    line = ("ground", films / "3.png", "--bundle", out, "--query", "find the dark spot", "--json", "--min-score", "0")
+    done = CliRunner().invoke(create_app(), [str(word) for word in line])
+    assert done.exit_code == 0, done.output
+    best = GroundingResult.model_validate_json(done.stdout).studies[0].answers[0].findings[0]
+    alike = [one.similarity for one in best.similar]
+    assert len(alike) == 4
+    assert alike == sorted(alike, reverse=True)
+    assert alike[0] > 0.9  # its own region, boxed a little otherwise
+    assert {one.case for one in best.similar} <= {one.id for one in cases.known}
 
 
 def test_a_data_set_and_a_class_from_training(old: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from medground.dicom.limits import Limits
 from medground.dicom.sr import SrKind, read_sr, read_sr_boxes
 from medground.dicom.sr.items import number_item, text_item, unquoted
 from medground.schema.errors import LimitError, UnreadableFileError
-from medground.schema.result import Extent, Finding, GroundingResult, StudyResult, Verdict
+from medground.schema.result import Extent, Finding, GroundingResult, SimilarCase, StudyResult, Verdict
 from tests.dicom.sr_results import (
     BOXES,
     MODEL,
@@ -256,3 +256,13 @@ def test_depth_and_number_are_limited() -> None:
     with pytest.raises(LimitError, match="max_nesting"):
         read_sr(dataset)
     assert stored(loaded(_base())) == _base()
+
+
+def test_cases_that_a_finding_looks_like_are_left_out() -> None:
+    """They are of the model's bundle, and mean nothing in an archive."""
+    film = image()
+    key = "5e8dd41a0c9b7f23"
+    about = study(film, [finding(film, 1, BOXES[0], similar=(SimilarCase(case=key, similarity=0.75),))])
+    content = written(film, about)
+    assert key.encode() not in content
+    assert _read(content).studies == (_expected(study(film, [finding(film, 1, BOXES[0])])),)

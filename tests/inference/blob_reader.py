@@ -10,7 +10,16 @@ from scipy import ndimage
 
 from medground.data.vocabulary import load_vocabulary
 from medground.imaging.preprocess import ModelImage
-from medground.model.reading import Candidate, ImageReading, LookGroup, Phrase, PhraseReading, Portrait
+from medground.model.cases import Cases
+from medground.model.reading import (
+    Candidate,
+    ImageReading,
+    LookGroup,
+    Phrase,
+    PhraseReading,
+    Portrait,
+    Resemblance,
+)
 from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import Domain
 from medground.schema.result import ModelInfo
@@ -61,6 +70,7 @@ class BlobReader:
 
     After `fails_after` images it raises a RuntimeError, as a program does that runs out of memory; images after the
     first `usual` are taken for something else. `described` counts the regions of each batch it was told to describe.
+    Everything looks like the cases of its concept, the first of them most.
     """
 
     domain: Domain = CHEST
@@ -71,6 +81,7 @@ class BlobReader:
     fails_after: int | None = None
     usual: int | None = None
     image_size_px: int = 512
+    cases: Cases = field(default_factory=Cases)
     images_read: int = 0
     described: list[int] = field(default_factory=list)
     phrases_read: list[tuple[Phrase, ...]] = field(default_factory=list)
@@ -139,8 +150,12 @@ class BlobReader:
         wide = {"nodule": False, "fracture": False, "pleural_effusion": True}.get(phrase.concept)
         fitting = [(box, score) for box, score in blobs if (box[2] - box[0] > WIDE_PX) == wide]
         candidates = tuple(
-            Candidate(box, score, region=Region(phrase.concept, self.domain))
+            Candidate(box, score, region=Region(phrase.concept, self.domain), similar=self._similar(phrase.concept))
             for box, score in fitting[:max_boxes]
             if score >= min_score
         )
         return PhraseReading(phrase, max((score for _, score in fitting), default=ABSENT), candidates)
+
+    def _similar(self, concept: str) -> tuple[Resemblance, ...]:
+        own = [one.id for one in self.cases.known if (one.concept, one.domain) == (concept, self.domain)]
+        return tuple(Resemblance(key, 0.9 - 0.1 * place) for place, key in enumerate(own))

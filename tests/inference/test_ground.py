@@ -13,13 +13,14 @@ from medground.data.phantom.dicom_study import write_ct_study
 from medground.inference.gather import gather
 from medground.inference.ground import ground
 from medground.inference.request import Request
-from medground.schema.anatomy import Side, Zone
+from medground.schema.anatomy import Domain, Side, Zone
 from medground.schema.box import Box
 from medground.schema.errors import DecodeError, QueryError, UsageError
 from medground.schema.result import Answer, GroundingResult, Verdict
 from tests.inference.blob_reader import CT, LIMB, SCOPE, BlobReader, trained
 from tests.inference.drawn import drawn, write_ct_slice, write_dx, write_png, write_undecodable
 from tests.inference.truth_reader import TruthReader
+from tests.model.made_cases import one_case
 
 LEFT_NODULE, RIGHT_NODULE, MIDLINE_NODULE = (380, 100, 420, 140), (60, 200, 100, 240), (246, 300, 266, 320)
 FAINT_NODULE = (400, 330, 412, 342)  # small: the reader gives it 0.4
@@ -164,6 +165,18 @@ def test_limits(film: Path) -> None:
     some = answer(film, "nodule", top_k=1)
     kinds = [[statement.kind.value for statement in finding.description.statements] for finding in some.findings]
     assert ["appearance" in said for said in kinds] == [True, False, False]
+
+
+def test_what_is_described_names_the_cases_it_looks_like(film: Path) -> None:
+    cases = one_case(1, "nodule").joined(one_case(2, "nodule")).joined(one_case(3, "nodule", Domain.CHEST_CT))
+    request = Request(("nodule",), top_k=2)
+    result = ground(gather([film]), request, BlobReader(cases=cases)).result
+    findings = result.studies[0].answers[0].findings
+    named = [[one.case for one in finding.similar] for finding in findings]
+    first_two = [one.id for one in cases.known[:2]]
+    assert named == [first_two, first_two, []]
+    assert [one.similarity for one in findings[0].similar] == pytest.approx([0.9, 0.8])
+    assert GroundingResult.model_validate_json(result.model_dump_json()) == result
 
 
 @pytest.mark.parametrize(

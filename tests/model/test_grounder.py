@@ -9,9 +9,12 @@ import torch
 
 from medground.imaging.preprocess import mirrored, prepare
 from medground.model.calibration import Curve
+from medground.model.cases import Cases, case_id
 from medground.model.grounder import DESCRIBED_AT_ONCE, LEAST_CERTAIN_WORD, Grounder
 from medground.model.reading import LookGroup, Phrase, Portrait
+from medground.model.scope import RARE_REAL_BOXES
 from medground.schema.anatomy import DOMAINS
+from tests.model.made_cases import one_case
 
 NODULE, MASS = Phrase("nodule", "nodule"), Phrase("mass", "mass")
 
@@ -286,3 +289,53 @@ def test_likeness_is_told_of_the_words_of_the_class_and_of_regions_with_features
     for own, other in zip(fits, grounder.liken(portraits[::-1], (shape,))[::-1], strict=True):
         assert other == pytest.approx(own, abs=1e-6)
     assert grounder.liken(portraits, (replace(shape, asked=False), density)) == [{}] * 7
+
+
+def with_cases(bundle, image, *, real_boxes):
+    """The bundle with the first two nodules that it sees as cases, and so many real boxes behind each class."""
+    grounder = Grounder(bundle)
+    domain = read(grounder, image, [NODULE]).domain
+    features_ND = torch.stack([region for region, _, _ in regions_of(read(grounder, image, [NODULE]))[:2]]).flatten(1)
+    cases = Cases()
+    for features_D in features_ND.numpy().astype(np.float16):
+        key = case_id("nodule", domain, features_D)
+        known = one_case(1, "nodule", domain).known[0].model_copy(update={"id": key})
+        cases = cases.joined(Cases((known,), features_D[None]))
+    trained = tuple(one.model_copy(update={"real_boxes": real_boxes}) for one in bundle.scope.trained)
+    return replace(bundle, cases=cases, scope=bundle.scope.model_copy(update={"trained": trained}))
+
+
+def test_boxes_of_a_rare_class_name_the_cases_they_look_like(bundle, image):
+    rare = with_cases(bundle, image, real_boxes=RARE_REAL_BOXES - 1)
+    before, after = (read(Grounder(one), image, [NODULE, MASS]) for one in (bundle, rare))
+    assert before == after  # scores and boxes are as without
+    nodules, masses = (heard.candidates for heard in after.phrases)
+    for number in range(2):
+        best = nodules[number].similar[0]
+        assert best.case == rare.cases.known[number].id
+        assert best.similarity == pytest.approx(1, abs=1e-3)
+    flat = torch.stack([candidate.region for candidate in nodules]).flatten(1)
+    cases = torch.from_numpy(rare.cases.features_ND.astype(np.float32))
+    for candidate, features_D in zip(nodules, flat, strict=True):
+        slow = {
+            one.id: float(features_D @ row_D / (features_D.norm() * row_D.norm()))
+            for one, row_D in zip(rare.cases.known, cases, strict=True)
+        }
+        assert [one.case for one in candidate.similar] == sorted(slow, key=lambda key: -slow[key])
+        for one in candidate.similar:
+            assert one.similarity == pytest.approx(max(0.0, slow[one.case]), abs=1e-3)
+    assert all(candidate.similar == () for candidate in masses)  # of which there are no cases
+
+
+def test_a_class_with_many_real_examples_names_none(bundle, image):
+    common = with_cases(bundle, image, real_boxes=RARE_REAL_BOXES)
+    assert all(candidate.similar == () for candidate in read(Grounder(common), image, [NODULE]).phrases[0].candidates)
+
+
+def test_a_rare_class_without_words_names_cases_too(bundle, image):
+    rare = with_cases(bundle, image, real_boxes=0)
+    silent = tuple(one.model_copy(update={"described": False}) for one in rare.scope.trained)
+    rare = replace(rare, scope=rare.scope.model_copy(update={"trained": silent}))
+    candidates = read(Grounder(rare), image, [NODULE]).phrases[0].candidates
+    assert all(candidate.region is None for candidate in candidates)
+    assert candidates[0].similar[0].similarity == pytest.approx(1, abs=1e-3)

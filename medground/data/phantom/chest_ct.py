@@ -153,6 +153,12 @@ def chest_ct_slice(
     return hu, regions
 
 
+def ct_slice_spacing_mm(seed: int, *, size_px: int = 256) -> tuple[float, float]:
+    """Spacing between rows and columns of `chest_ct_slice`, whatever its findings."""
+    _, grid, _ = _start(seed, size_px, [], None)
+    return 10 * grid.px_cm, 10 * grid.px_cm
+
+
 def _start(
     seed: int, size_px: int, findings: Sequence[str] | None, at_level: float | None
 ) -> tuple[CtPatient, Grid, list[CtLesion]]:

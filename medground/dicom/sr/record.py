@@ -26,11 +26,12 @@ from medground.schema.vocabulary import Code as SchemaCode
 Part = TypeVar("Part", bound=BaseModel)
 
 _OWN_TEXT = "text"  # the field that is the value of the item itself
-# Fields that stand elsewhere in the report: in its header, its groups, its coordinates and its measurements.
+# Fields that stand elsewhere in the report: in its header, its groups, its coordinates and its measurements. Cases that
+# a finding looks like stand nowhere: outside the bundle they mean nothing.
 _ELSEWHERE: dict[type[BaseModel], frozenset[str]] = {
     StudyResult: frozenset({"study_instance_uid"}),
     Answer: frozenset({"findings"}),
-    Finding: frozenset({"id", "series_instance_uid", "sop_instance_uid", "frame", "box_xyxy_px", "size_mm"}),
+    Finding: frozenset({"id", "series_instance_uid", "sop_instance_uid", "frame", "box_xyxy_px", "size_mm", "similar"}),
     Extent: frozenset({"slices"}),
 }
 
