@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ class Options:
     dicom_port: int | None
     database: str | None
     role: str
+    ends_with_input: bool = False
+    without_card: bool = False
 
 
 def run_serve(options: Options) -> int:
@@ -46,6 +49,7 @@ def run_serve(options: Options) -> int:
         Role(options.role),
         _load,
         say=lambda words: console.print(words, markup=False, highlight=False, soft_wrap=True),
+        input_file=sys.stdin.fileno() if options.ends_with_input else None,
     )
     return 0
 
@@ -72,6 +76,8 @@ def config_of(options: Options) -> ServiceConfig:
         changed.setdefault("http", {})["port"] = options.port
     if options.dicom_port is not None:
         changed["dicom"] = {**(changed.get("dicom") or {}), "port": options.dicom_port}
+    if options.without_card:
+        changed.setdefault("model", {})["require_card"] = False
     try:
         return ServiceConfig.model_validate(changed)
     except ValidationError as cause:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -13,10 +15,13 @@ from typing import IO, Any, Self
 import httpx
 from pydantic import RootModel, ValidationError
 
-from medground.client.connection import Connection, no_service
+from medground.client.batches import MAX_REQUEST_BYTES, batches, send_all
+from medground.client.connection import Connection, Token, no_service
 from medground.client.errors import ServiceError, ServiceUnreachableError
 from medground.client.parts import (
     AuditPage,
+    Card,
+    Case,
     FoundStudy,
     FrameReading,
     Job,
@@ -34,6 +39,7 @@ from medground.schema.errors import UsageError
 from medground.schema.result import GroundingResult
 
 _FILES, _PIXELS, _PAGE = ("application/dicom", "image/png"), ("application/octet-stream",), ("text/html",)
+_PICTURE, _JSON, _LINES = ("image/png",), ("application/json",), ("application/x-ndjson",)
 _Results = RootModel[tuple[Result, ...]]
 _AllSeries = RootModel[tuple[Series, ...]]
 _Found = RootModel[tuple[FoundStudy, ...]]
@@ -50,13 +56,13 @@ class Client:
 
     Args:
         base: root of the service.
-        token: bearer token with the scopes that the calls need.
+        token: bearer token with the scopes that the calls need, or what gives the one that counts now.
         timeout_s: for one answer; `ground` waits longer for a result.
         transport: for tests.
     """
 
     def __init__(
-        self, base: str, token: str, *, timeout_s: float = 60.0, transport: httpx.BaseTransport | None = None
+        self, base: str, token: Token, *, timeout_s: float = 60.0, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._service = Connection(base, token, timeout_s=timeout_s, transport=transport)
 
@@ -79,6 +85,35 @@ class Client:
     def model(self) -> Model:
         """What answers, and how far it can be believed."""
         return self._service.read(Model, "GET", "/v1/model")
+
+    def card(self) -> Card:
+        """The model's card: whether it was verified, whose key signed it, and every number of it."""
+        return self._service.read(Card, "GET", "/v1/model/card")
+
+    def card_page(self) -> bytes:
+        """The same as a page (HTML); refused with kind `no-card` where there is no verified one."""
+        return self._service.content(_PAGE, "GET", "/v1/model/card.html").content
+
+    def drift(self, *, weeks: int = 26) -> bytes:
+        """Scores and acceptance by finding and week (JSON of `medground.cards.drift.Drift`; scope `audit`)."""
+        return self._service.content(_JSON, "GET", "/v1/model/drift", params={"weeks": weeks}).content
+
+    def export_reviews(self, since: datetime | None = None) -> Iterator[bytes]:
+        """What people made of results, an `ImageRecord` in JSON each (scope `review`).
+
+        Args:
+            since: only results with an entry since then; with its offset from UTC.
+        """
+        params = {} if since is None else {"since": since.isoformat()}
+        yield from self._service.content(_LINES, "GET", "/v1/reviews/export", params=params).content.splitlines()
+
+    def case(self, case: str) -> Case:
+        """What is known of a case that a finding looks like, by the id in its `similar`."""
+        return self._service.read(Case, "GET", f"/v1/model/cases/{case}")
+
+    def case_thumbnail(self, case: str) -> bytes:
+        """The picture of a case, PNG; refused with kind `no-thumbnail` where none is kept."""
+        return self._service.content(_PICTURE, "GET", f"/v1/model/cases/{case}/thumbnail").content
 
     def ground(
         self,
@@ -154,17 +189,35 @@ class Client:
         params = {} if number is None else {"number": number}
         return self._service.content(_FILES, "GET", f"/v1/jobs/{job}/{kind}", params=params).content
 
-    def store(self, images: Sequence[Path]) -> Stored:
-        """Store images without asking anything."""
-        with _opened(images) as files:
-            return self.store_files(files)
+    def store(self, images: Sequence[Path], *, max_request_bytes: int = MAX_REQUEST_BYTES) -> Stored:
+        """Store images without asking anything; what is too much for one request goes in several.
 
-    def store_files(self, files: Sequence[IO[bytes]]) -> Stored:
-        """Store images that are open already, for example uploads of a page.
+        Args:
+            images: DICOM files or ZIPs, sent in this order, each whole.
+            max_request_bytes: that the service takes at once (its `http.max_body_bytes`).
+
+        Raises:
+            UsageError: a file is larger than a request.
+        """
+
+        def send(paths: Sequence[Path]) -> Stored:
+            with _opened(paths) as files:
+                return self._store(files)
+
+        return send_all(batches([(path, path.stat().st_size) for path in images], max_request_bytes), send)
+
+    def store_files(self, files: Sequence[IO[bytes]], *, max_request_bytes: int = MAX_REQUEST_BYTES) -> Stored:
+        """Store images that are open already, for example uploads of a page; else as `store`.
 
         Args:
             files: DICOM files or ZIPs, each read from its beginning; they stay open.
+            max_request_bytes: as for `store`.
         """
+        return send_all(batches([(file, file.seek(0, os.SEEK_END)) for file in files], max_request_bytes), self._store)
+
+    def _store(self, files: Sequence[IO[bytes]]) -> Stored:
+        for file in files:
+            file.seek(0)
         return self._service.read(Stored, "POST", "/v1/studies", files=_parts(files))
 
     def sources(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
@@ -11,6 +12,8 @@ from medground.client.errors import ServiceError, ServiceUnreachableError
 
 _PROBLEM = "urn:medground:problem:"
 Read = TypeVar("Read", bound=BaseModel)
+Token = str | Callable[[], str]
+"""A bearer token, or what gives the one that counts now: asked before each request."""
 
 
 class Connection:
@@ -18,14 +21,17 @@ class Connection:
 
     Args:
         base: root of the service.
-        token: bearer token.
+        token: bearer token, or what gives it; an error that it raises is the request's.
         timeout_s: for one answer.
         transport: for tests.
     """
 
-    def __init__(self, base: str, token: str, *, timeout_s: float, transport: httpx.BaseTransport | None) -> None:
-        headers = {"Authorization": f"Bearer {token.strip()}"}
-        self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout_s, transport=transport)
+    def __init__(self, base: str, token: Token, *, timeout_s: float, transport: httpx.BaseTransport | None) -> None:
+        def signed(request: httpx.Request) -> httpx.Request:
+            request.headers["Authorization"] = f"Bearer {(token if isinstance(token, str) else token()).strip()}"
+            return request
+
+        self._http = httpx.Client(base_url=base, auth=signed, timeout=timeout_s, transport=transport)
 
     def close(self) -> None:
         """Close it."""

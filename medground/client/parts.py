@@ -169,13 +169,51 @@ class Concept(_Part):
     code_meaning: str
 
 
+class Case(_Part):
+    """A lesion that the model learnt from; `box_xyxy_px` is its box on the thumbnail, None without one."""
+
+    id: str
+    concept: str
+    domain: str
+    side: str | None
+    zone: str | None
+    longest_mm: float | None
+    appearance: tuple[str, ...]
+    source: str
+    synthetic: bool
+    has_thumbnail: bool
+    why_no_thumbnail: str
+    box_xyxy_px: tuple[float, float, float, float] | None
+
+
+class CardStanding(_Part):
+    """What is known of the model's card.
+
+    `state` is verified, absent, not_verified or other_model; `signer`, `fingerprint` and `exported_at` are empty unless
+    it was verified.
+    """
+
+    state: str
+    words: str
+    signer: str
+    fingerprint: str
+    exported_at: str
+
+
+class Card(CardStanding):
+    """The model's card; `facts` is None unless it was verified."""
+
+    facts: dict[str, Any] | None
+
+
 class Model(_Part):
-    """The model of a service."""
+    """The model of a service; services before cards say nothing of one."""
 
     info: ModelInfo
     intended_use: str
     scope: ModelScope
     concepts: tuple[Concept, ...]
+    card: CardStanding | None = None
 
 
 class Edges(_Part):
@@ -196,7 +234,10 @@ class Window(_Part):
 
 
 class Instance(_Part):
-    """An image object; `position_mm` is along the normal, spacing between rows and between columns."""
+    """An image object; positions are along the normal, spacing between rows and between columns.
+
+    `frame_positions_mm` is that of each frame of several; empty where unknown.
+    """
 
     id: int
     sop_instance_uid: str
@@ -210,6 +251,8 @@ class Instance(_Part):
     windows: tuple[Window, ...]
     image_laterality: str | None
     view_position: str | None
+    is_colour: bool = False
+    frame_positions_mm: tuple[float | None, ...] = ()
 
 
 class Series(_Part):

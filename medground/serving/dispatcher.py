@@ -102,12 +102,15 @@ class Dispatcher:
             if chore.due_us <= now or chore.due_us > now + 2 * chore.every_us:  # or the clock was set back
                 chore.due_us = now + chore.every_us
                 chore.run()
-        for job in self._jobs.waiting(self._model_sha256):
+        waiting, due = self._jobs.waiting(self._model_sha256), self._deliveries.due()
+        if waiting or due:
+            self._workflows.hurry()
+        for job in waiting:
             if job.run_id in self._begun:
                 continue
             self._workflows.answer(job.run_id, job.job_id, job.attempt)
             self._begun.add(job.run_id)
-        for delivery in self._deliveries.due():
+        for delivery in due:
             if delivery.run_id not in self._begun:
                 self._workflows.deliver(delivery.run_id, delivery.job_id, delivery.destination, delivery.attempts)
                 self._begun.add(delivery.run_id)

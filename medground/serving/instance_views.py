@@ -89,8 +89,9 @@ class InstanceViews:
 
 
 def _parsed(content: str) -> InstanceView | None:
-    """A view; None where another version wrote what this one does not read."""
+    """A view; None where another version wrote what this one does not read, or less than it tells."""
     try:
-        return InstanceView.model_validate_json(content)
+        view = InstanceView.model_validate_json(content)
     except ValidationError:
         return None
+    return view if view.is_whole else None

@@ -20,6 +20,8 @@ _STYLE = (
     "table{border-collapse:collapse;width:100%}td,th{border:1px solid #bbb;padding:.35em .6em;text-align:left;"
     "vertical-align:top}.rejected{text-decoration:line-through;color:#777}.unreviewed{background:#fff3cd}"
     ".notice{border:2px solid #b00;padding:.5em 1em}.origin{color:#666;font-size:85%}"
+    "@page{margin:15mm}@media print{body{max-width:none;margin:0;padding:0}tr,h2,h3{break-inside:avoid}"
+    "h2,h3{break-after:avoid}.unreviewed{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"
 )
 
 

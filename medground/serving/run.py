@@ -26,6 +26,8 @@ from medground.serving.config import Role, ServiceConfig
 from medground.serving.database import schema_versions
 from medground.serving.http.app import guarded
 from medground.serving.logs import make_log
+from medground.serving.model_card import CardState, card_of
+from medground.serving.parent import end_with
 from medground.serving.receiving import receiving
 from medground.serving.rules import check_questions
 from medground.serving.service import SYSTEM, Service, open_service
@@ -34,7 +36,14 @@ if TYPE_CHECKING:
     from medground.serving.working import LoadReader
 
 
-def serve(config: ServiceConfig, role: Role, load: LoadReader, *, say: Callable[[str], None]) -> None:
+def serve(
+    config: ServiceConfig,
+    role: Role,
+    load: LoadReader,
+    *,
+    say: Callable[[str], None],
+    input_file: int | None = None,
+) -> None:
     """Run a process of a service until it is asked to end (SIGTERM, SIGINT).
 
     Args:
@@ -42,19 +51,26 @@ def serve(config: ServiceConfig, role: Role, load: LoadReader, *, say: Callable[
         role: what this process does.
         load: gives the model for a bundle and a device.
         say: told in words for people where it listens.
+        input_file: descriptor of a pipe whose end is the end of this process as well; see `parent`.
 
     Raises:
         UsageError: it cannot listen there, the state folder or database cannot be used, or a rule asks no question.
         BundleError: the model cannot be used.
+        CardError: the model has no card that holds, and has to have one.
     """
     log = make_log(role.value)
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     facts = read_facts(config.model.bundle)
+    card = card_of(config.model, facts.info, os.environ)
+    if card.state is not CardState.VERIFIED:
+        log.warning("model_without_card", model=facts.info.name, version=facts.info.version, reason=card.state.value)
     check_questions(config.rules, facts.vocabulary)
-    with open_service(config, facts, log) as service, ExitStack() as parts:
+    with open_service(config, facts, log, card) as service, ExitStack() as parts:
         _ready(service)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end(service))
+        if input_file is not None:
+            end_with(input_file, service.ending.set)
         service.record(SYSTEM, Action.STARTED, role=role.value, version=medground.__version__)
         if role is not Role.API:
             from medground.serving.working import working  # brings torch and MONAI, which take seconds and memory

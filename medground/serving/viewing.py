@@ -14,6 +14,7 @@ from pydicom import Dataset
 
 from medground.dicom.elements import functional_item, numbers, text, texts, whole
 from medground.dicom.found import Found
+from medground.dicom.frame_positions import frame_positions_mm
 from medground.dicom.geometry import Plane, plane_of
 from medground.dicom.header import ImageHeader
 from medground.dicom.image import DicomImage
@@ -66,12 +67,25 @@ class InstanceView(_Part):
         series_description: empty where there is none.
         series_number: None where there is none.
         windows: of the first frame.
+        frame_positions_mm: along the normal, of the frames of a multi-frame object, see
+            `medground.dicom.frame_positions`; None in what was kept before there were any.
     """
 
     header: ImageHeader
     series_description: str
     series_number: int | None
     windows: tuple[ShownWindow, ...]
+    frame_positions_mm: tuple[float | None, ...] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it says everything that is told of such an image."""
+        return self.header.frames == 1 or self.frame_positions_mm is not None
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether its frames have three values at each pixel, which no window is for."""
+        return self.header.samples_per_pixel > 1 or self.header.photometric == "PALETTE COLOR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +122,7 @@ def view_of(image: DicomImage) -> InstanceView:
         series_description=plain_text(text(image.dataset, "SeriesDescription"), _LONGEST),
         series_number=number if number is not None and abs(number) < 2**31 else None,
         windows=windows_of(image.dataset, image.header),
+        frame_positions_mm=frame_positions_mm(image.dataset, image.header),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,16 +19,18 @@ from types import TracebackType
 from typing import Self
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos._queue import queue_worker_thread
 from sqlalchemy import make_url
 
 from medground.schema.errors import UsageError
 from medground.serving.database import make_private
+from medground.serving.polling import SELDOM_S, Polling
 
 ANSWER, DELIVER = "answer", "deliver"
 CONTRACT = "1"  # of the workflows' steps: a process of another contract leaves their rows alone
 MOST_RECOVERIES = 10  # a job whose process dies that often is what kills it
-POLLING_S = 0.1
 MOST_SEATS = 1000
+_JOIN_S = 10.0
 DELIVERIES_AT_ONCE = 4  # to one destination
 DEAD_STATES = frozenset({"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "CANCELLED"})
 
@@ -112,7 +115,9 @@ class Workflows:
             "log_level": "ERROR",
             "notification_listener_polling_interval_sec": 1.0,
         }
-        DBOS(config=config)
+        self._dbos = DBOS(config=config)
+        self._polling: dict[str, Polling] = {}
+        self._threads: list[threading.Thread] = []
 
         @DBOS.step(name="answer_step")
         def answer_step(job_id: str, attempt: int) -> None:
@@ -138,28 +143,44 @@ class Workflows:
         at_once = {self._answers: self._jobs_at_once} | dict.fromkeys(
             (DELIVER, *self._ways.values()), DELIVERIES_AT_ONCE
         )
-        DBOS.listen_queues(list(at_once))
+        DBOS.listen_queues([])  # the threads below do: those of DBOS can only look every so often
         DBOS.launch()
-        for queue, count in at_once.items():
-            DBOS.register_queue(
-                queue, worker_concurrency=count, polling_interval_sec=POLLING_S, on_conflict="always_update"
+        for name, count in at_once.items():
+            queue = DBOS.register_queue(
+                name, worker_concurrency=count, polling_interval_sec=SELDOM_S, on_conflict="always_update"
             )
+            polling = self._polling[name] = Polling()
+            given = (polling, self._dbos, queue)
+            self._threads.append(threading.Thread(target=queue_worker_thread, args=given, name=name, daemon=True))
+            self._threads[-1].start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for one in self._polling.values():
+            one.set()
+        for thread in self._threads:
+            thread.join(_JOIN_S)
         DBOS.destroy(workflow_completion_timeout_sec=10)
 
     def answer(self, run_id: str, job_id: str, attempt: int) -> None:
         """Begin to answer a job, unless that was begun before."""
         with SetWorkflowID(run_id):
             DBOS.enqueue_workflow(self._answers, self._answer, job_id, attempt)
+        self._polling[self._answers].nudge()
 
     def deliver(self, run_id: str, job_id: str, destination: str, attempts: int) -> None:
         """Begin an attempt to deliver, unless that was begun before."""
+        queue = self._ways.get(destination, DELIVER)
         with SetWorkflowID(run_id):
-            DBOS.enqueue_workflow(self._ways.get(destination, DELIVER), self._deliver, job_id, destination, attempts)
+            DBOS.enqueue_workflow(queue, self._deliver, job_id, destination, attempts)
+        self._polling[queue].nudge()
+
+    def hurry(self) -> None:
+        """Something that was begun may still wait for room: look for it often."""
+        for one in self._polling.values():
+            one.hurry()
 
     def is_dead(self, run_id: str) -> bool:
         """Whether a workflow was given up and will never end by itself."""
@@ -186,6 +207,8 @@ class Workflows:
     def take_over(self, executors: list[str]) -> None:
         """Go on with what processes had begun that are no more."""
         DBOS._recover_pending_workflows(executors)
+        for one in self._polling.values():
+            one.nudge()
 
 
 class StepError(Exception):

@@ -10,6 +10,7 @@ from medground.client.errors import ServiceError
 from medground.client.parts import Model, Study
 from medground.schema.errors import MedgroundError
 from medground.viewer.memory import Memory
+from medground.viewer.renewal import SignInEndedError
 from medground.viewer.sessions import Session
 from medground.viewer.words import fault_words
 
@@ -125,6 +126,8 @@ def _show_waiting(session: Session, memory: Memory, study: str) -> None:
             if not st.button("Stop", key=f"stop-{job_id}"):
                 return
             job = session.client.cancel(job_id)
+    except SignInEndedError:
+        st.rerun()  # the whole page says it
     except MedgroundError as error:
         if not isinstance(error, ServiceError) or error.status != 404:
             st.warning(f"{fault_words(error)} The question goes on being answered.")

@@ -15,6 +15,7 @@ from medground.viewer.memory import Memory
 from medground.viewer.overlay import axes_mm, box_of, name_of, place_of
 from medground.viewer.reviewing import REASONS, add_entry
 from medground.viewer.sessions import Session
+from medground.viewer.similar_cases import show_similar
 from medground.viewer.words import ORIGINS, VERDICTS, grounds_words, names_of
 
 _STATUS = {
@@ -129,6 +130,8 @@ def show_finding(reviewing: Reviewing, one: ReviewedFinding) -> None:
             st.caption(f"Measured on the {axes.taken_from}; spacing from {source or 'the header'}.")
         if one.finding is not None and synthetic_only(reviewing.model).get(one.finding.concept.key, False):
             st.warning("The model learned this finding from synthetic images only.")
+        if one.finding is not None and one.finding.similar:
+            show_similar(reviewing.session, one.finding, names_of(reviewing.model))
         if reviewing.may_review:
             _show_review(reviewing, one)
         else:

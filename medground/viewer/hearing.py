@@ -15,8 +15,9 @@ from medground.viewer.words import fault_words
 def hear(session: Session, memory: Memory, place: str, job: str, events: Sequence[Event]) -> None:
     """Do what the stage says was done.
 
-    The browser sends every event until it is told that it was dealt with; those up to `memory.dealt_with` are left
-    aside. What cannot be done for now is neither dealt with nor lost: the browser sends it again.
+    The browser sends every event until it is told that it was dealt with; those up to `memory.dealt_with`, which has a
+    count for each tab, are left aside. What cannot be done for now is neither dealt with nor lost: the browser sends it
+    again.
 
     Args:
         session: of the person.
@@ -31,14 +32,15 @@ def hear(session: Session, memory: Memory, place: str, job: str, events: Sequenc
 
 def _hear(session: Session, memory: Memory, place: str, job: str, events: Sequence[Event]) -> None:
     memory.waiting = ""
-    last = memory.dealt_with.get(job, 0)
-    new = [event for event in events if event.study == place and event.number > last]
+    last = dict(memory.dealt_with.get(job, {}))
+    new = [event for event in events if event.study == place and event.number > last.get(event.tab, 0)]
     if not new or not job:
         return
     chosen = [event for event in new if isinstance(event, Select)]
     if chosen:
         memory.selected[job] = chosen[-1].finding
     said = [event for event in new if not isinstance(event, Select)]
+    dealt_with: Sequence[Event] = new
     if said:
         try:
             state = session.client.review(job)
@@ -48,9 +50,11 @@ def _hear(session: Session, memory: Memory, place: str, job: str, events: Sequen
             memory.waiting = f"{GONE} {fault_words(error)}"
             return
         memory.saw(job, after.revision)
-        memory.refused[job] = refused
+        tabs = {event.tab for event in said}
+        memory.refused[job] = [*(one for one in memory.refused.get(job, ()) if one.tab not in tabs), *refused]
         if waits is not None:
-            memory.dealt_with[job] = max(last, done)
+            dealt_with = said[:done]
             memory.waiting = f"{GONE} {fault_words(waits)}"
-            return
-    memory.dealt_with[job] = new[-1].number
+    for event in dealt_with:
+        last[event.tab] = max(event.number, last.get(event.tab, 0))
+    memory.dealt_with[job] = last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from medground.client.parts import Instance
 from medground.client.parts import Series as ListedSeries
 from medground.viewer.pixels import pixel_url
 from medground.viewer.stage_data import Edges, Preset, Series, Slice
@@ -30,7 +31,7 @@ def stage_series(study: str, listed: ListedSeries) -> Series:
             url=pixel_url(study, one.id, frame),
             sop=one.sop_instance_uid,
             frame=frame,
-            position_mm=one.position_mm,
+            position_mm=_position_mm(one, frame),
             spacing_mm=one.spacing_mm,
             spacing_source=one.spacing_source,
             edges=Edges(**one.edges.model_dump()),
@@ -42,8 +43,17 @@ def stage_series(study: str, listed: ListedSeries) -> Series:
         key=key_of(listed),
         label=label_of(listed),
         slices=slices,
+        is_colour=any(one.is_colour for one in listed.instances),
         linked_by="position" if listed.is_volume else "index",
     )
+
+
+def _position_mm(listed: Instance, frame: int) -> float | None:
+    """Of one frame of several only what is said of itself: the object's place is that of its first frame."""
+    if listed.frames == 1:
+        return listed.position_mm
+    known = listed.frame_positions_mm
+    return known[frame - 1] if len(known) == listed.frames else None
 
 
 def key_of(listed: ListedSeries) -> str:
@@ -75,7 +85,8 @@ def presets(listed: ListedSeries) -> tuple[Preset, ...]:
                 found.setdefault((window.low, window.high), Preset(name=name[:24], low=window.low, high=window.high))
         if len(found) >= 3:  # headers that change from slice to slice offer no more than three
             break
-    usual: Sequence[tuple[str, float, float]] = CT_WINDOWS if listed.modality == "CT" else ()
+    is_grey_ct = listed.modality == "CT" and not any(one.is_colour for one in listed.instances)
+    usual: Sequence[tuple[str, float, float]] = CT_WINDOWS if is_grey_ct else ()
     for name, low, high in usual:
         found.setdefault((low, high), Preset(name=name, low=low, high=high))
     return tuple(found.values())[:MOST_PRESETS]

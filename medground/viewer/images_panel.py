@@ -19,7 +19,7 @@ from medground.viewer.shown import Shown
 from medground.viewer.stage import events_of, show_stage
 from medground.viewer.stage_data import Choice, Series, StageBox, StageData
 from medground.viewer.words import RESEARCH_ONLY, names_of
-from medground.viewer.worklist import words_of
+from medground.viewer.worklist import date_words, words_of
 
 _PRIORS_LIFE_S = 300.0
 _MOST_PRIORS = 20
@@ -106,7 +106,7 @@ def _data(
         presets=presets(series),
         concepts=tuple(Choice(key=key, name=name) for key, name in names.items()),
         reasons=REASONS,
-        acknowledged=memory.dealt_with.get(job, 0),
+        acknowledged=memory.dealt_with.get(job, {}),
         refused=tuple(memory.refused.get(job, ())),
         notice=f"{RESEARCH_ONLY} {model.info.name} {model.info.version}, {model.info.sha256[:12]}",
     )
@@ -178,7 +178,11 @@ def _choose_prior(session: Session, memory: Memory, study: Study, series: Listed
         return None
     theirs = session.kept(f"series-{chosen}", _PRIORS_LIFE_S, lambda: session.client.series(chosen))
     alike = most_alike(series, [one for one in theirs if one.instances])
-    return None if alike is None else stage_series(chosen, alike)
+    if alike is None:
+        return None
+    shown, other = stage_series(chosen, alike), others[chosen]
+    when = "Prior" if other.study_date <= study.study_date else "Later study"
+    return shown.model_copy(update={"label": f"{when} of {date_words(other.study_date)}: {shown.label}"})
 
 
 def most_alike(series: ListedSeries, others: Sequence[ListedSeries]) -> ListedSeries | None:

@@ -25,7 +25,7 @@ class Memory:
         prior: the study shown beside it, by study.
         selected: the chosen finding, by job.
         seen: revision of the review that the page showed last, by job.
-        dealt_with: number of the last event of the stage that was dealt with, by job.
+        dealt_with: number of the last event of the stage that was dealt with, by job and tab of the browser.
         refused: events of the stage that could not be done, by job.
         recent: questions, newest first.
         waiting: what keeps events from being dealt with, in words; empty if nothing does.
@@ -44,7 +44,7 @@ class Memory:
     prior: dict[str, str] = field(default_factory=dict)
     selected: dict[str, str] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
-    dealt_with: dict[str, int] = field(default_factory=dict)
+    dealt_with: dict[str, dict[str, int]] = field(default_factory=dict)
     refused: dict[str, list[Refused]] = field(default_factory=dict)
     recent: list[str] = field(default_factory=list)
     waiting: str = ""

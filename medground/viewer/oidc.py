@@ -6,11 +6,12 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,12 +22,32 @@ from medground.viewer.config import OidcSignIn
 
 _LIFE_S, _MOST = 600.0, 10_000
 _MAX_ANSWER_BYTES, _TIMEOUT_S = 256 * 2**10, 10.0
+_REFUSED = (400, 401, 403)  # RFC 6749, 5.2: 400, and 401 where the client is not known; some answer 403
 
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
     verifier: str
     at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What the issuer gave (RFC 6749, 5.1).
+
+    Attributes:
+        access_token: for the service.
+        refresh_token: for another access token; None if the issuer gives none.
+        life_s: of the access token; None if the issuer does not say.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    life_s: float | None = None
+
+
+class IssuerRefusedError(AccessError):
+    """The issuer was reached and says no."""
 
 
 class CodeFlow:
@@ -88,8 +109,8 @@ class CodeFlow:
             wanted["audience"] = self._config.audience
         return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(wanted)}", state
 
-    def end(self, answered: Mapping[str, str], kept: str) -> str:
-        """The access token that the issuer gives for what it answered.
+    def end(self, answered: Mapping[str, str], kept: str) -> Granted:
+        """What the issuer gives for what it answered.
 
         Args:
             answered: query of the address that the browser came back by.
@@ -113,13 +134,31 @@ class CodeFlow:
             "client_id": self._config.client_id,
             "code_verifier": begun.verifier,
         }
+        return self._given(form)
+
+    def renew(self, refresh_token: str) -> Granted:
+        """Another access token (RFC 6749, 6), with the refresh token that counts from now on.
+
+        Args:
+            refresh_token: that was given last.
+
+        Raises:
+            IssuerRefusedError: it counts no more.
+            AccessError: the issuer does not answer as one does.
+        """
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": self._config.client_id}
+        given = self._given(form)
+        return given if given.refresh_token else replace(given, refresh_token=refresh_token)
+
+    def _given(self, form: dict[str, str]) -> Granted:
         if self._secret is not None:
             form["client_secret"] = self._secret
         given = self._asked("POST", self._discovered("token_endpoint"), form)
-        token = given.get("access_token")
+        token, refresh_token = given.get("access_token"), given.get("refresh_token")
         if not isinstance(token, str) or not token:
             raise AccessError("the issuer gave no access token; its administrator has to allow one for this client")
-        return token
+        is_text = isinstance(refresh_token, str) and refresh_token != ""
+        return Granted(token, refresh_token if is_text else None, _life_s(given.get("expires_in")))
 
     def _discovered(self, name: str) -> str:
         issuer = str(self._config.issuer).rstrip("/")
@@ -151,8 +190,18 @@ class CodeFlow:
         if not isinstance(found, dict):
             raise AccessError(f"the issuer answered {status} and nothing that can be read")
         if status != 200:
-            raise AccessError(f"the issuer refused: {str(found.get('error', status))[:100]}")
+            kind = IssuerRefusedError if status in _REFUSED else AccessError
+            raise kind(f"the issuer refused: {str(found.get('error', status))[:100]}")
         return found
+
+
+def _life_s(told: object) -> float | None:
+    """Seconds of an access token; some issuers write the number as text."""
+    try:
+        life_s = float(told) if isinstance(told, int | float | str) else 0.0
+    except ValueError:
+        return None
+    return life_s if 0 < life_s < math.inf else None
 
 
 def _require_encrypted(address: str, name: str) -> None:

@@ -12,9 +12,11 @@ from medground.client.parts import FoundStudy, Stored
 from medground.schema.errors import MedgroundError
 from medground.viewer.memory import Memory
 from medground.viewer.sessions import Session
+from medground.viewer.uploads import LIMIT_WORDS, let_go
 from medground.viewer.words import fault_words
 
 _SOURCES_LIFE_S = 60.0
+_TURN = "open-turn"
 
 
 def show_opening(session: Session, memory: Memory) -> None:
@@ -34,13 +36,14 @@ def show_opening(session: Session, memory: Memory) -> None:
 
 
 def _show_files(session: Session, memory: Memory) -> None:
-    as_folder = st.toggle("Choose a whole folder", key="open-folder")
+    as_folder, turn = st.toggle("Choose a whole folder", key="open-folder"), st.session_state.setdefault(_TURN, 0)
     chosen = st.file_uploader(
         "DICOM files of one study, or a ZIP of them",
         accept_multiple_files="directory" if as_folder else True,
-        key=f"open-files-{as_folder}",
+        key=f"open-files-{as_folder}-{turn}",
         help="The files are sent to the service and stored there. They may have any name.",
     )
+    st.caption(LIMIT_WORDS)
     if chosen and st.button(
         f"Send {len(chosen)} file{'' if len(chosen) == 1 else 's'}", key="open-send", type="primary"
     ):
@@ -50,6 +53,8 @@ def _show_files(session: Session, memory: Memory) -> None:
             except MedgroundError as error:
                 st.error(f"Nothing was stored. {fault_words(error)}")
                 return
+        let_go(chosen)
+        st.session_state[_TURN] = turn + 1  # another key is another uploader, without files
         _open(stored, memory)
 
 

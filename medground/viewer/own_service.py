@@ -1,4 +1,4 @@
-"""A service of the viewer's own, for who has none: on loopback, with its own token, ended with the viewer."""
+"""A service of the viewer's own, for who has none: on loopback, with its own token; it never outlives the viewer."""
 
 from __future__ import annotations
 
@@ -48,10 +48,11 @@ def own_service(state: Path) -> Iterator[OwnService]:
     environment = {**os.environ, "MEDGROUND_DATABASE": f"sqlite:///{(state / 'medground.db').resolve()}"}
     token = _new_token(environment)
     command = [sys.executable, "-m", "medground.cli", "serve", "--state", str(state), "--port", "0"]
+    command.append("--ends-with-input")  # of which nothing is ever written: it ends with this process, even if killed
     log = state / "service.log"
     with log.open("ab") as file:
         begins_at = file.tell()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=file, stderr=file, env=environment)
     try:
         yield OwnService(_ready(process, log, begins_at), token)
     finally:
@@ -61,6 +62,9 @@ def own_service(state: Path) -> Iterator[OwnService]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
 
 
 def _new_token(environment: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from medground.schema.errors import MedgroundError
 from medground.viewer.banner import show_banner
 from medground.viewer.memory import Memory, memory_of
 from medground.viewer.opening import show_opening
+from medground.viewer.renewal import SignInEndedError
 from medground.viewer.running import running
 from medground.viewer.sessions import Session
 from medground.viewer.sign_in import OUT, PAGE
@@ -39,6 +40,10 @@ def show_page() -> None:
             show_opening(session, memory)
         else:
             show_study(session, memory, memory.study, running().config.pixels_mib)
+    except SignInEndedError as error:
+        running().sessions.drop(session)
+        st.error(f"{error} [Sign in again]({PAGE})")
+        st.stop()
     except MedgroundError as error:
         _show_fault(error, memory)
     _show_who(session)

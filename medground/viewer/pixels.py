@@ -10,6 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from medground.client.errors import ServiceError, ServiceUnreachableError
+from medground.schema.errors import AccessError
+from medground.viewer.renewal import SignInEndedError
 from medground.viewer.sessions import COOKIE, Sessions
 
 _STUDY = re.compile(r"[0-9a-f]{24}")
@@ -42,6 +44,10 @@ def pixel_route(sessions: Sessions) -> Route:
             reading, values = await anyio.to_thread.run_sync(session.client.frame, study, instance, frame)
         except ServiceUnreachableError:
             return JSONResponse({"detail": "the service does not answer; try again in a moment"}, 503)
+        except SignInEndedError:
+            return JSONResponse(_ENDED, 401)
+        except AccessError as error:  # of an issuer that does not answer
+            return JSONResponse({"detail": str(error)}, 503)
         except ServiceError as error:
             return JSONResponse({"detail": str(error)}, error.status if error.status >= 400 else 502)
         except RuntimeError:  # of a client that was closed

@@ -92,7 +92,7 @@ def last_entry(entries: Sequence[Mapping[str, Any]]) -> int:
 
 def _key(event: Event) -> str:
     """By which the service knows an entry that it is sent again."""
-    return str(event.number)
+    return f"{event.tab}-{event.number}" if event.tab else str(event.number)
 
 
 def do_events(
@@ -108,31 +108,35 @@ def do_events(
         events: not yet dealt with, oldest first.
 
     Returns:
-        The new state; the number of the last event that was dealt with, 0 if none; those that were refused; and the
-        error that kept the rest waiting, None if nothing waits.
+        The new state; how many of the events were dealt with, from the first on; those that were refused; and the error
+        that kept the rest waiting, None if nothing waits.
     """
     done, refused = 0, list[Refused]()
     kept = {one["entry"].get("key"): one["revision"] for one in state.entries}
     ours = {kept[key] for key in map(_key, events) if key in kept}  # an answer was lost, not what it answered
     if any(one["revision"] > seen and one["revision"] not in ours for one in state.entries):
-        stale = [Refused(number=event.number, words=STALE) for event in events if _key(event) not in kept]
-        return state, events[-1].number, stale, None
+        stale = [_refused(event, STALE) for event in events if _key(event) not in kept]
+        return state, len(events), stale, None
     for event in events:
         try:
             entry = entry_of(event, state)
             if entry is not None and _key(event) not in kept:
                 state = client.add_review(job, state.revision, {**entry, "key": _key(event)})
         except LookupError as error:
-            refused.append(Refused(number=event.number, words=str(error)))
+            refused.append(_refused(event, str(error)))
         except ServiceUnreachableError as error:
             return state, done, refused, error
         except ServiceError as error:
             if error.status in _LATER:
                 return state, done, refused, error
             is_stale = error.kind == "stale-review"
-            refused.append(Refused(number=event.number, words=STALE if is_stale else str(error)))
-        done = event.number
+            refused.append(_refused(event, STALE if is_stale else str(error)))
+        done += 1
     return state, done, refused, None
+
+
+def _refused(event: Event, words: str) -> Refused:
+    return Refused(tab=event.tab, number=event.number, words=words)
 
 
 def add_entry(session: Session, memory: Memory, job: str, seen: int, entry: Mapping[str, object]) -> None:

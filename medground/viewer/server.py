@@ -20,6 +20,7 @@ from streamlit import config as streamlit_config
 from streamlit.starlette import App
 
 from medground.client.client import Client
+from medground.client.connection import Token
 from medground.schema.errors import UsageError
 from medground.viewer.config import ViewerConfig
 from medground.viewer.guard import Guard
@@ -28,6 +29,7 @@ from medground.viewer.pixels import pixel_route
 from medground.viewer.running import Viewer, run_as
 from medground.viewer.sessions import COOKIE, Session, Sessions
 from medground.viewer.sign_in import BACK, SignIn
+from medground.viewer.uploads import MOST_MIB, UploadLimit
 
 SCRIPT = Path(__file__).with_name("page.py")
 _STREAMLIT = {
@@ -38,7 +40,7 @@ _STREAMLIT = {
     "server.headless": True,
     "server.fileWatcherType": "none",
     "server.runOnSave": False,
-    "server.maxUploadSize": 1024,
+    "server.maxUploadSize": MOST_MIB,
     "server.enableCORS": True,
     "server.enableXsrfProtection": True,
     "theme.base": "dark",
@@ -105,21 +107,23 @@ def viewer_app(config: ViewerConfig, sessions: Sessions, sign_in: SignIn) -> ASG
     return App(
         SCRIPT,
         routes=[*sign_in.routes(), pixel_route(sessions), Route("/healthz", _healthz)],
-        middleware=[Middleware(Guard, sessions=sessions, origins=(config.url,))],
+        middleware=[Middleware(Guard, sessions=sessions, origins=(config.url,)), Middleware(UploadLimit)],
     )
 
 
 def by_cookie(sessions: Sessions) -> Callable[[], Session | None]:
     """What finds the session of a page by the cookie that its socket was opened with.
 
+    A page is also made anew without anybody there, at the end of a wait: what is a sign of life the guard knows.
+
     Args:
         sessions: who is signed in.
     """
-    return lambda: sessions.get(st.context.cookies.get(COOKIE))
+    return lambda: sessions.get(st.context.cookies.get(COOKIE), is_sign_of_life=False)
 
 
-def _connector(config: ViewerConfig) -> Callable[[str], Client]:
-    def connect(token: str) -> Client:
+def _connector(config: ViewerConfig) -> Callable[[Token], Client]:
+    def connect(token: Token) -> Client:
         return Client(str(config.service).rstrip("/"), token, timeout_s=config.request_timeout_s)
 
     return connect

@@ -64,14 +64,17 @@ class Session:
 class Sessions:
     """All sessions of a viewer.
 
-    Args:
+    Attributes:
         clock: seconds, growing.
+
+    Args:
+        clock: as the attribute.
         idle_s: a session without a sign of life ends after so long.
         longest_s: any session ends after so long.
     """
 
     def __init__(self, clock: Callable[[], float], *, idle_s: float, longest_s: float) -> None:
-        self._clock, self._idle_s, self._longest_s = clock, idle_s, longest_s
+        self.clock, self._idle_s, self._longest_s = clock, idle_s, longest_s
         self._by_digest: dict[str, Session] = {}
         self._lock = threading.Lock()
 
@@ -85,12 +88,12 @@ class Sessions:
         Returns:
             What the browser's cookie holds.
         """
-        secret, now = secrets.token_urlsafe(32), self._clock()
+        secret, now = secrets.token_urlsafe(32), self.clock()
         with self._lock:
             self._end_old(now)
             while len(self._by_digest) >= MOST:
                 self._end(min(self._by_digest, key=lambda key: self._by_digest[key].seen_s))
-            self._by_digest[_digest(secret)] = Session(me, client, now, now, self._clock)
+            self._by_digest[_digest(secret)] = Session(me, client, now, now, self.clock)
         return secret
 
     def get(self, secret: str | None, *, is_sign_of_life: bool = True) -> Session | None:
@@ -102,7 +105,7 @@ class Sessions:
         """
         if not secret:
             return None
-        now = self._clock()
+        now = self.clock()
         with self._lock:
             self._end_old(now)
             found = self._by_digest.get(_digest(secret))
@@ -115,6 +118,12 @@ class Sessions:
         if secret:
             with self._lock:
                 self._end(_digest(secret))
+
+    def drop(self, session: Session) -> None:
+        """End a session whose credentials count no more."""
+        with self._lock:
+            for digest in [digest for digest, one in self._by_digest.items() if one is session]:
+                self._end(digest)
 
     def close(self) -> None:
         """End all."""

@@ -13,9 +13,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from medground.client.client import Client
+from medground.client.connection import Token
 from medground.client.errors import ServiceError, ServiceUnreachableError
 from medground.schema.errors import MedgroundError
 from medground.viewer.oidc import CodeFlow
+from medground.viewer.renewal import RenewedToken
 from medground.viewer.sessions import COOKIE, Sessions
 
 PAGE, OUT, OIDC, BACK = "/sign-in", "/sign-out", "/sign-in/oidc", "/sign-in/back"
@@ -55,7 +57,7 @@ class SignIn:
     """
 
     sessions: Sessions
-    connect: Callable[[str], Client]
+    connect: Callable[[Token], Client]
     is_encrypted: bool
     flow: CodeFlow | None = None
     doors: dict[str, str] = field(default_factory=dict, repr=False)
@@ -101,7 +103,7 @@ class SignIn:
             return self._shown("That is no token. Paste the whole line that `medground token create` wrote.", 422)
         return await self._begin(token)
 
-    async def _begin(self, token: str, *, is_from_elsewhere: bool = False) -> Response:
+    async def _begin(self, token: Token, *, is_from_elsewhere: bool = False) -> Response:
         client = self.connect(token)
         try:
             me = await anyio.to_thread.run_sync(client.me)
@@ -143,10 +145,11 @@ class SignIn:
             return self._shown("This viewer knows no issuer; sign in with a token.", 404)
         asked, kept = dict(request.query_params), request.cookies.get(FLOW_COOKIE, "")
         try:
-            token = await anyio.to_thread.run_sync(self.flow.end, asked, kept)
+            granted = await anyio.to_thread.run_sync(self.flow.end, asked, kept)
         except MedgroundError as error:
             return self._shown(words_of(error), 403)
-        return await self._begin(token, is_from_elsewhere=True)
+        renewed = RenewedToken(granted, self.flow.renew, self.sessions.clock)
+        return await self._begin(renewed, is_from_elsewhere=True)
 
     async def _out(self, request: Request) -> Response:
         self.sessions.end(request.cookies.get(COOKIE))

@@ -82,10 +82,11 @@ class Refused(_Part):
 
     number: int
     words: str
+    tab: str = ""
 
 
 class StageData(_Part):
-    """Everything that the stage shows."""
+    """Everything that the stage shows; `acknowledged` is the number of the last event that was dealt with, by tab."""
 
     study: str
     series: Series
@@ -96,7 +97,7 @@ class StageData(_Part):
     concepts: tuple[Choice, ...] = ()
     reasons: tuple[Choice, ...] = ()
     may_review: bool = False
-    acknowledged: int = 0
+    acknowledged: dict[str, int] = {}
     refused: tuple[Refused, ...] = ()
     notice: str = ""
     language: Literal["en"] = "en"
@@ -105,7 +106,10 @@ class StageData(_Part):
 
 
 class _Event(BaseModel):
+    """Numbers grow within a tab; two tabs of one person know nothing of each other's."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
+    tab: str = Field(default="", pattern=r"^[0-9a-z]{0,32}$")
     number: int = Field(ge=1, le=2**53)
     study: str = Field(max_length=128)
 

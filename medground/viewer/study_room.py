@@ -18,6 +18,9 @@ from medground.viewer.shown import Shown
 from medground.viewer.signing_panel import show_signing
 
 _LIFE_S = 300.0
+_STAYS = (  # the images stay in sight while the statements beside them are read
+    "<style>[data-testid=stColumn]:has(> div .st-key-stage-column){position:sticky;top:0;align-self:flex-start}</style>"
+)
 
 
 def show_study(session: Session, memory: Memory, study_key: str, pixels_mib: int) -> None:
@@ -42,7 +45,8 @@ def show_study(session: Session, memory: Memory, study_key: str, pixels_mib: int
         show_asking(session, memory, study, model)
         shown = _choose_answer(session, memory, study_key, session.client.results(study_key))
     stage_column, panel_column = st.columns([2.5, 1], gap="small")
-    with stage_column:
+    st.html(_STAYS)
+    with stage_column, st.container(key="stage-column"):
         show_images(session, memory, study, listed, shown, model, pixels_mib)
     with panel_column:
         if shown.job is None or shown.result is None or shown.review is None:

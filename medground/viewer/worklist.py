@@ -69,11 +69,14 @@ def _show_row(study: Study, memory: Memory) -> None:
 
 def words_of(study: Study) -> str:
     """A study in one line, for example `CT, 2026-11-30, Chest, 120 images`."""
-    date = study.study_date
-    if len(date) == 8:
-        date = f"{date[:4]}-{date[4:6]}-{date[6:]}"
+    date = date_words(study.study_date) if study.study_date else ""
     count = f"{study.images} image{'' if study.images == 1 else 's'}"
     return ", ".join(part for part in ("/".join(study.modalities), date, study.description, count) if part)
+
+
+def date_words(date: str) -> str:
+    """A date of DICOM (PS3.5 6.2, DA) for people: `2026-11-30`."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date or "unknown date"
 
 
 def _show_pages(pages: list[str | None], following: str | None) -> None:

@@ -93,6 +93,9 @@ def test_flags_change_what_they_name_and_nothing_else(file: Path) -> None:
     assert after.http == before.http.model_copy(update={"port": 0})
     changed = {"state", "http", "database", "dicom"}
     assert after.model_dump(exclude=changed) == before.model_dump(exclude=changed)
+    free = config_of(options(config=file, without_card=True))
+    assert (before.model.require_card, free.model.require_card) == (True, False)
+    assert free.model == before.model.model_copy(update={"require_card": False})
     alone = config_of(options(dicom_port=104))
     assert alone.dicom is not None
     assert (alone.dicom.port, alone.dicom.peers) == (104, ())
@@ -160,7 +163,7 @@ def _url(service: subprocess.Popen[str]) -> str:
     for line in service.stderr:
         if line.startswith("listening on "):
             return line.split()[2].rstrip(";")
-        assert json.loads(line)["event"] in ("model_loaded", "listening"), line
+        assert json.loads(line)["event"] in ("model_without_card", "model_loaded", "listening"), line
     raise AssertionError("it ended before it listened")
 
 

@@ -18,7 +18,8 @@ import httpx
 import uvicorn
 from sqlalchemy import Engine, Table, select
 
-from medground.model.bundle_facts import BundleFacts
+from medground.model.bundle_facts import BundleFacts, read_facts
+from medground.model.grounder import Grounder
 from medground.serving.access.quota import QuotaConfig
 from medground.serving.access.scope import Scope
 from medground.serving.archives import Archive
@@ -28,6 +29,7 @@ from medground.serving.http.app import guarded
 from medground.serving.jobs import Job
 from medground.serving.logs import make_log
 from medground.serving.model import SharedReader
+from medground.serving.model_card import NO_CARD, ServedCard
 from medground.serving.service import Service, open_service
 from medground.serving.worker import Worker
 from tests.inference.blob_reader import BlobReader
@@ -89,7 +91,7 @@ class Running:
     """
 
     service: Service
-    reader: BlobReader
+    reader: BlobReader | Grounder
     worker: Worker
     answering: Answering
     url: str
@@ -147,8 +149,11 @@ def rows(engine: Engine, table: Table) -> list[Any]:
         return list(connection.execute(select(table)).all())
 
 
-def facts_of(reader: BlobReader) -> BundleFacts:
-    return BundleFacts(reader.info, reader.vocabulary, reader.scope)
+def facts_of(reader: BlobReader | Grounder) -> BundleFacts:
+    """What a reader says of itself; a model that does is the one that ships."""
+    if isinstance(reader, Grounder):
+        return read_facts()
+    return BundleFacts(reader.info, reader.vocabulary, reader.scope, reader.cases)
 
 
 def config_in(folder: Path, **changes: Any) -> ServiceConfig:
@@ -163,12 +168,14 @@ def config_in(folder: Path, **changes: Any) -> ServiceConfig:
 
 
 @contextmanager
-def opened(folder: Path, reader: BlobReader | None = None, **changes: Any) -> Iterator[tuple[Service, io.StringIO]]:
+def opened(
+    folder: Path, reader: BlobReader | Grounder | None = None, card: ServedCard = NO_CARD, **changes: Any
+) -> Iterator[tuple[Service, io.StringIO]]:
     """The parts of a service, and what it logs."""
     logged = io.StringIO()
     try:
         with open_service(
-            config_in(folder, **changes), facts_of(reader or BlobReader()), make_log("all", logged)
+            config_in(folder, **changes), facts_of(reader or BlobReader()), make_log("all", logged), card
         ) as it:
             yield it, logged
     finally:
@@ -192,7 +199,7 @@ def worker_of(service: Service, reader: SharedReader, archives: dict[str, Archiv
 
 
 @contextmanager
-def running(folder: Path, reader: BlobReader | None = None, **changes: Any) -> Iterator[Running]:
+def running(folder: Path, reader: BlobReader | Grounder | None = None, **changes: Any) -> Iterator[Running]:
     """A service that listens and answers; `changes` are of its config."""
     reader = reader or BlobReader()
     with ExitStack() as stack:

@@ -34,6 +34,7 @@ class Begun:
     deliveries: list[tuple[str, str, str, int]] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
     taken_over: list[list[str]] = field(default_factory=list)
+    hurried: int = 0
 
     def answer(self, run_id: str, job_id: str, attempt: int) -> None:
         self.answers.append((run_id, job_id, attempt))
@@ -43,6 +44,9 @@ class Begun:
 
     def is_dead(self, run_id: str) -> bool:
         return run_id in self.dead
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
     def take_over(self, executors: list[str]) -> None:
         self.taken_over.append(executors)
@@ -95,6 +99,21 @@ def test_what_waits_is_begun_once(desk: Desk, job: Job) -> None:
     again = desk.parts.ask(desk.parts.accept(desk.parts.film(1)))
     one.turn()
     assert desk.begun.answers[1:] == [(again.run_id, job.job_id, 2)]
+
+
+def test_as_long_as_something_waits_for_room_it_is_looked_for_often(desk: Desk, job: Job) -> None:
+    one = desk.dispatcher()
+    for _ in range(2):
+        one.turn()
+    assert desk.begun.hurried == 2
+    desk.parts.order(job, "pacs")
+    desk.parts.finish(job)
+    one.turn()
+    assert desk.begun.hurried == 3  # for the delivery
+    (delivery,) = desk.parts.deliveries.due()
+    desk.parts.deliveries.note(delivery, None, may_pass=False, then=lambda *_: None)
+    one.turn()
+    assert desk.begun.hurried == 3
 
 
 def test_deliveries_are_begun_once_they_are_due(desk: Desk, job: Job) -> None:

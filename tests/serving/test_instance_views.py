@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import delete
 from sqlalchemy.exc import DBAPIError
@@ -17,8 +19,11 @@ from medground.serving.instance_views import InstanceViews, add_view, instance_v
 from medground.serving.intake import HEADER_LIMITS, ConflictError
 from medground.serving.viewing import InstanceView, view_of
 from medground.serving.worklist import ListedInstance
+from tests.dicom.conftest import dicom_file
 from tests.serving.parts import Parts
 from tests.serving.running import rows
+
+_IDS = {"StudyInstanceUID": "1.2.9", "SeriesInstanceUID": "1.2.9.1", "SOPInstanceUID": "1.2.9.1.1", "Modality": "MR"}
 
 
 def views_of(parts: Parts) -> InstanceViews:
@@ -104,6 +109,21 @@ def test_what_another_version_wrote_is_read_anew(parts: Parts) -> None:
         connection.execute(instance_views.update().values(content='{"other": 1}'))
     assert views_of(parts).of(listed(parts, key)) == good
     assert "other" not in rows(parts.engine, instance_views)[0].content
+
+
+def test_what_an_earlier_version_kept_of_several_frames_is_read_anew(parts: Parts, tmp_path: Path) -> None:
+    places = {"GridFrameOffsetVector": [0, 2.5], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+    path = tmp_path / "frames"
+    path.write_bytes(
+        dicom_file(np.ones((2, 64, 64), np.uint16), frames=2, ImagePositionPatient=[0, 0, 4], **_IDS, **places)
+    )
+    key = parts.accept(path).study_key
+    good = views_of(parts).of(listed(parts, key))
+    assert [one.frame_positions_mm for one in good.values()] == [(4, 6.5)]
+    with writing(parts.engine) as connection:
+        for number, view in good.items():
+            add_view(connection, number, view.model_copy(update={"frame_positions_mm": None}))
+    assert views_of(parts).of(listed(parts, key)) == good
 
 
 def test_the_view_of_a_deleted_image_is_not_that_of_the_next(parts: Parts) -> None:

@@ -187,6 +187,28 @@ def test_what_is_kept_of_an_image() -> None:
     assert (nothing.series_description, nothing.series_number, nothing.windows) == ("", None, ())
 
 
+@pytest.mark.parametrize(
+    ("shape", "elements", "is_colour"),
+    [
+        ((4, 5), {}, False),
+        ((4, 5, 3), {}, True),
+        ((4, 5), {"PhotometricInterpretation": "PALETTE COLOR"}, True),
+    ],
+)
+def test_what_is_colour(shape: tuple[int, ...], elements: dict[str, Any], is_colour: bool) -> None:
+    opened = open_image(dicom_file(np.zeros(shape, np.uint8), **elements))
+    assert view_of(opened).is_colour == is_colour
+
+
+def test_places_of_frames_are_kept_with_an_image() -> None:
+    grid = {"GridFrameOffsetVector": [0, 2.5], "ImagePositionPatient": [0, 0, 4], **CT}
+    view = view_of(image((2, 4, 5), frames=2, **grid))
+    assert (view.frame_positions_mm, view.is_whole) == ((4, 6.5), True)
+    assert InstanceView.model_validate_json(view.model_dump_json()) == view
+    assert not view.model_copy(update={"frame_positions_mm": None}).is_whole
+    assert view_of(image()).model_copy(update={"frame_positions_mm": None}).is_whole
+
+
 def placed(*elements: dict[str, Any]) -> tuple[ShownSeries, ...]:
     """The series of images that are numbered as they are given, listed by UID."""
     views, listed = {}, []

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from medground.serving import polling as polling_module
+from medground.serving import workflows as workflows_module
 from medground.serving.workflows import MOST_RECOVERIES, Steps, WorkerSeat, Workflows
 from tests.serving.running import eventually
 
@@ -70,6 +72,18 @@ def test_what_is_begun_twice_is_done_once(tmp_path: Path) -> None:
         assert (tmp_path / "workflows.db").stat().st_mode & 0o777 == 0o600
         assert not workflows.is_dead("job-1")
         assert not workflows.is_dead("never begun")
+
+
+def test_what_is_begun_after_long_idleness_starts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queues are looked at so seldom here that only a nudge can start it."""
+    for module in (workflows_module, polling_module):
+        monkeypatch.setattr(module, "SELDOM_S", 600.0)
+    done = Done()
+    with launched(tmp_path, done) as workflows:
+        workflows.answer("run", "job", 1)
+        workflows.deliver("to-pacs", "job", "pacs", 0)
+        workflows.deliver("to-gone", "job", "gone", 0)
+        assert eventually(lambda: len(done.answers) == 1 and len(done.deliveries) == 2)
 
 
 def test_so_many_jobs_are_worked_on_at_once(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ class CodeIssuer:
         claims: of access tokens, besides those of the protocol.
         secret: of the client; empty for a public one.
         discovered: entries of the discovery document in place of the usual ones.
+        life_s: that is told of an access token; left out where None.
+        is_rotating: a refresh token counts once, and another one is given with each access token.
         replaced: by path, the answer in place of the usual one.
         asked: what it was asked, in order.
     """
@@ -43,10 +45,13 @@ class CodeIssuer:
         self.key = RsaKey("rsa-1")
         self.claims: dict[str, Any] = {"sub": "staff-1", "name": "Li^Na", "tenant": "clinic", "roles": ["radiologist"]}
         self.secret = ""
+        self.life_s: object = 600
+        self.is_rotating = True
         self.discovered: dict[str, Any] = {}
         self.replaced: dict[str, Callable[[], Answer]] = {}
         self.asked: list[Asked] = []
         self._codes: dict[str, Mapping[str, str]] = {}
+        self._refresh_tokens: set[str] = set()
 
     @contextmanager
     def listening(self) -> Iterator[CodeIssuer]:
@@ -78,7 +83,8 @@ class CodeIssuer:
             case "/realm/authorize":
                 return self._authorize(asked.query)
             case found if found == TOKEN and asked.method == "POST":
-                return self._token(asked.form)
+                is_refresh = asked.form.get("grant_type") == "refresh_token"
+                return self._refreshed(asked.form) if is_refresh else self._token(asked.form)
         return _json(404, {"error": "not_found"})
 
     def _authorize(self, query: Mapping[str, str]) -> Answer:
@@ -100,9 +106,32 @@ class CodeIssuer:
             or not form.get("client_id") == begun["client_id"] == CLIENT
         ):
             return _json(400, {"error": "invalid_grant"})
+        return self._granted(form, {"refresh_token": self._refresh_token()})
+
+    def _refreshed(self, form: Mapping[str, str]) -> Answer:
+        """RFC 6749, 6, with the rotation of RFC 9700, 4.14.2: what was used once counts no more."""
+        given = form.get("refresh_token", "")
+        if given not in self._refresh_tokens or form.get("client_id") != CLIENT:
+            return _json(400, {"error": "invalid_grant"})
+        if not self.is_rotating:
+            return self._granted(form, {})
+        self._refresh_tokens.discard(given)
+        return self._granted(form, {"refresh_token": self._refresh_token()})
+
+    def _granted(self, form: Mapping[str, str], more: Mapping[str, str]) -> Answer:
         if form.get("client_secret", "") != self.secret:
             return _json(401, {"error": "invalid_client"})
-        return _json(200, {"access_token": self.token(), "token_type": "Bearer", "expires_in": 600})
+        life = {} if self.life_s is None else {"expires_in": self.life_s}
+        return _json(200, {"access_token": self.token(), "token_type": "Bearer", **life, **more})
+
+    def _refresh_token(self) -> str:
+        made = secrets.token_urlsafe(24)
+        self._refresh_tokens.add(made)
+        return made
+
+    def revoke(self) -> None:
+        """End what was granted: no refresh token counts any more."""
+        self._refresh_tokens.clear()
 
     def token(self) -> str:
         now = int(time.time())

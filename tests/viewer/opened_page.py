@@ -27,9 +27,9 @@ class OpenedPage:
         app: what Streamlit shows.
     """
 
-    def __init__(self, session: Session | None) -> None:
+    def __init__(self, session: Session | None, sessions: Sessions | None = None) -> None:
         self.session = session
-        sessions = Sessions(lambda: 0.0, idle_s=60, longest_s=60)
+        sessions = sessions or Sessions(lambda: 0.0, idle_s=60, longest_s=60)
         run_as(Viewer(ViewerConfig(), sessions, lambda: self.session))
         self.app = AppTest.from_file(str(SCRIPT), default_timeout=_TIMEOUT_S)
         self.again()

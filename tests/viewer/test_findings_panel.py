@@ -202,7 +202,7 @@ def test_what_is_done_on_the_stage_reaches_the_review(opened: Opened, client: Cl
     accept: dict[str, Any] = {"number": 7, "study": page.stage["study"], "kind": "accept", "finding": finding.id}
     page.does(accept, {**accept, "number": 8, "kind": "select"})
     assert client.review(asked.job).findings[0].status == "accepted"
-    assert page.stage["acknowledged"] == 8
+    assert page.stage["acknowledged"] == {"": 8}
     assert page.stage["selected"] == finding.id
     assert page.stage["boxes"][0]["status"] == "accepted"
     box, sop = [10.0, 20.0, 30.0, 50.0], finding.sop_instance_uid
@@ -212,7 +212,7 @@ def test_what_is_done_on_the_stage_reaches_the_review(opened: Opened, client: Cl
         {**place, "number": 9, "kind": "add", "concept": "pneumothorax"},
         {**place, "number": 10, "kind": "edit", "finding": finding.id, "box_xyxy_px": [0, 0, 9999, 9999]},
     )
-    assert page.stage["acknowledged"] == 10
+    assert page.stage["acknowledged"] == {"": 10}
     assert [one["number"] for one in page.stage["refused"]] == [10]
     assert "leaves its image" in page.stage["refused"][0]["words"]
     assert [one["label"] for one in page.stage["boxes"]] == ["nodule 0.90", "pneumothorax"]

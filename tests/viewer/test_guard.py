@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from medground.serving.access.scope import Scope
-from medground.viewer.guard import cookie_of
+from medground.viewer.guard import cookie_of, is_by_person
 from medground.viewer.sessions import COOKIE
 from tests.serving.running import NODULE, Running
 from tests.viewer.conftest import New
@@ -123,28 +123,59 @@ def test_no_socket_for_a_page_of_another_site(whole: Whole, house: Running) -> N
 
 def test_a_socket_of_who_is_signed_in_shows_the_page(whole: Whole, house: Running) -> None:
     with whole.signed_in(house.token(Scope.READ)) as browser, socket(whole, browser.cookies[COOKIE]) as open_one:
-        open_one.send(_rerun())
+        open_one.send(rerun())
         assert "Work list" in "".join(_headings(open_one))
 
 
 def test_a_socket_ends_with_its_session(whole: Whole, house: Running) -> None:
     with whole.signed_in(house.token(Scope.READ)) as browser, socket(whole, browser.cookies[COOKIE]) as open_one:
-        open_one.send(_rerun())
+        open_one.send(rerun())
         assert _headings(open_one)
         assert browser.post("/sign-out").status_code == 303
-        open_one.send(_rerun())
+        open_one.send(rerun())
         assert "new_session" not in _until_it_closes(open_one)  # the page was not made anew
 
 
 def test_a_socket_ends_when_its_session_has_been_silent(whole: Whole, house: Running) -> None:
     with whole.signed_in(house.token(Scope.READ)) as browser, socket(whole, browser.cookies[COOKIE]) as open_one:
+        open_one.send(rerun())
+        assert _headings(open_one)
         for _ in range(3):  # each message is a sign of life
             whole.clock.now_s += 50
-            open_one.send(_rerun())
+            open_one.send(rerun())
             assert _headings(open_one)
         whole.clock.now_s += 61
-        open_one.send(_rerun())
+        open_one.send(rerun())
         assert "new_session" not in _until_it_closes(open_one)
+
+
+def test_a_page_that_asks_by_itself_is_no_sign_of_life(whole: Whole, house: Running) -> None:
+    """A waiting question asks every half second, a page that lost its socket opens another and asks for everything."""
+    with whole.signed_in(house.token(Scope.READ)) as browser:
+        for _ in range(2):
+            whole.clock.now_s += 20
+            with socket(whole, browser.cookies[COOKIE]) as open_one:
+                open_one.send(rerun())
+                assert _headings(open_one)
+        with socket(whole, browser.cookies[COOKIE]) as open_one:
+            open_one.send(rerun())
+            assert _headings(open_one)
+            whole.clock.now_s += 20
+            open_one.send(rerun(is_auto=True))
+            assert _headings(open_one)
+            whole.clock.now_s += 1
+            open_one.send(rerun(is_auto=True))
+            assert "new_session" not in _until_it_closes(open_one)
+
+
+def test_what_a_person_does() -> None:
+    assert is_by_person(rerun())
+    assert not is_by_person(rerun(is_auto=True))
+    assert is_by_person(BackMsg(stop_script=True).SerializeToString())
+    assert not is_by_person(BackMsg(app_heartbeat=True).SerializeToString())
+    assert not is_by_person(BackMsg(load_git_info=True).SerializeToString())
+    assert not is_by_person(b"")
+    assert not is_by_person(b"\xff")
 
 
 def test_what_a_page_loads_by_itself_is_no_sign_of_life(whole: Whole, house: Running, new_film: New) -> None:
@@ -185,10 +216,11 @@ def test_who_signs_in_again_has_a_new_session(whole: Whole, house: Running) -> N
             whole.sessions.end(secret)
 
 
-def _rerun() -> bytes:
-    """What a browser sends to have the page made."""
+def rerun(*, is_auto: bool = False) -> bytes:
+    """What a browser sends to have the page made; by itself, or because somebody did something."""
     message = BackMsg()
     message.rerun_script.query_string = ""
+    message.rerun_script.is_auto_rerun = is_auto
     return message.SerializeToString()
 
 

@@ -20,8 +20,8 @@ from tests.viewer.people import Asked, People
 class Browser:
     """A stage in a browser: it sends everything that was not acknowledged, with every step."""
 
-    def __init__(self, session: Session, asked: Asked) -> None:
-        self.session, self.asked, self.memory = session, asked, memory_of(session)
+    def __init__(self, session: Session, asked: Asked, tab: str = "a") -> None:
+        self.session, self.asked, self.memory, self.tab = session, asked, memory_of(session), tab
         self.outbox: list[dict[str, Any]] = []
         self.number = 1_700_000_000_000
         self.look()
@@ -29,12 +29,12 @@ class Browser:
     def look(self) -> None:
         """The page is made anew: what it shows is what the person has seen, and the stage is told what was done."""
         self.memory.seen[self.asked.job] = self.session.client.review(self.asked.job).revision
-        done = self.memory.dealt_with.get(self.asked.job, 0)
-        self.outbox = [one for one in self.outbox if one["number"] > done]
+        done = self.memory.dealt_with.get(self.asked.job, {})
+        self.outbox = [one for one in self.outbox if one["number"] > done.get(one["tab"], 0)]
 
     def does(self, kind: str, **more: Any) -> int:
         self.number += 1
-        self.outbox.append({"kind": kind, "number": self.number, "study": self.asked.place, **more})
+        self.outbox.append({"kind": kind, "tab": self.tab, "number": self.number, "study": self.asked.place, **more})
         return self.number
 
     def send(self, session: Session | None = None) -> None:
@@ -65,7 +65,7 @@ def test_what_is_sent_three_times_is_done_once(browser: Browser) -> None:
     for _ in range(3):
         browser.send()
     assert [action for action, _ in browser.entries] == ["accept", "add"]
-    assert browser.memory.dealt_with == {browser.asked.job: number + 1}
+    assert browser.memory.dealt_with == {browser.asked.job: {"a": number + 1}}
     browser.does("reject", finding=effusion, reason="artefact")
     browser.send()  # with all three
     assert [action for action, _ in browser.entries] == ["accept", "add", "reject"]
@@ -73,6 +73,39 @@ def test_what_is_sent_three_times_is_done_once(browser: Browser) -> None:
     assert browser.outbox == []
     browser.send()
     assert len(browser.entries) == 3
+
+
+def test_two_tabs_of_one_person_count_apart(browser: Browser) -> None:
+    """The second was opened earlier, so its numbers are lower; and a number that both give is two events."""
+    nodule, effusion = browser.findings
+    other = Browser(browser.session, browser.asked, tab="b")
+    other.number -= 1000
+    browser.does("accept", finding=nodule)
+    browser.send()
+    other.does("accept", finding=effusion)
+    other.send()
+    assert browser.entries == [("accept", nodule), ("accept", effusion)]
+    other.number = browser.number
+    browser.does("reject", finding=nodule, reason="other")
+    other.does("reject", finding=effusion, reason="other")
+    for _ in range(2):
+        browser.send()
+        other.send()
+    assert browser.entries[2:] == [("reject", nodule), ("reject", effusion)]
+    assert browser.memory.dealt_with == {browser.asked.job: {"a": browser.number, "b": other.number}}
+    for one in (browser, other):
+        one.look()
+        assert one.outbox == []
+
+
+def test_what_is_refused_to_one_tab_is_told_whatever_another_does(browser: Browser) -> None:
+    other = Browser(browser.session, browser.asked, tab="b")
+    number = browser.does("undo")
+    browser.send()
+    other.does("accept", finding=browser.findings[0])
+    other.send()
+    told = [(one.tab, one.number) for one in browser.memory.refused[browser.asked.job]]
+    assert told == [("a", number)]
 
 
 def test_every_kind_of_event_reaches_the_review(browser: Browser) -> None:
@@ -112,7 +145,7 @@ def test_choosing_a_finding_is_no_entry(browser: Browser) -> None:
     browser.send()
     assert browser.memory.selected == {browser.asked.job: nodule}
     assert browser.entries == []
-    assert browser.memory.dealt_with == {browser.asked.job: number}
+    assert browser.memory.dealt_with == {browser.asked.job: {"a": number}}
 
 
 def test_a_choice_on_the_page_stands_against_an_older_one_on_the_stage(browser: Browser) -> None:
@@ -176,7 +209,7 @@ def test_what_rests_on_an_older_state_is_refused_with_words(browser: Browser, cl
     browser.send()
     assert browser.entries == [("accept", nodule)]
     assert [(one.number, one.words) for one in browser.memory.refused[browser.asked.job]] == [(number, STALE)]
-    assert browser.memory.dealt_with == {browser.asked.job: number}
+    assert browser.memory.dealt_with == {browser.asked.job: {"a": number}}
     assert browser.memory.seen == {browser.asked.job: 1}  # the later state is what the page shows now
     browser.look()
     browser.does("reject", finding=effusion, reason="other")
@@ -249,7 +282,7 @@ def test_what_was_kept_though_its_answer_was_lost_is_not_said_twice(ask: Ask, pe
     browser.send()
     assert [action for action, _ in browser.entries] == ["add", "accept"]
     assert browser.memory.refused[browser.asked.job] == []
-    assert browser.memory.dealt_with[browser.asked.job] > number
+    assert browser.memory.dealt_with[browser.asked.job]["a"] > number
 
 
 def _sop(browser: Browser) -> str:

@@ -30,6 +30,23 @@ def test_every_frame_is_a_slice_in_the_order_of_the_listing() -> None:
     assert first.edges.model_dump() == UPRIGHT.model_dump()
 
 
+def test_each_frame_has_its_own_place_or_none() -> None:
+    listed = series(
+        instance(1, frames=3, position_mm=5.0, frame_positions_mm=(5.0, None, 10.0)),
+        instance(2, frames=2, position_mm=7.0),
+        instance(3, position_mm=8.0),
+    )
+    assert [one.position_mm for one in stage_series(STUDY, listed).slices] == [5.0, None, 10.0, None, None, 8.0]
+
+
+def test_colour_has_no_windows() -> None:
+    colour = series(instance(is_colour=True), modality="CT")
+    assert (stage_series(STUDY, colour).is_colour, presets(colour)) == (True, ())
+    grey = series(instance(), modality="CT")
+    assert stage_series(STUDY, grey).is_colour is False
+    assert presets(grey) != ()
+
+
 def test_edges_that_nobody_knows_stay_empty() -> None:
     listed = series(instance(edges=Edges(left="", right="LP", top="", bottom="")))
     assert stage_series(STUDY, listed).slices[0].edges.model_dump() == {

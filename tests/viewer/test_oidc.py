@@ -13,7 +13,7 @@ import pytest
 from medground.schema.errors import AccessError, UsageError
 from medground.viewer import oidc as module
 from medground.viewer.config import OidcSignIn
-from medground.viewer.oidc import CodeFlow, check_secret
+from medground.viewer.oidc import CodeFlow, IssuerRefusedError, check_secret
 from tests.viewer.code_issuer import (
     AUDIENCE,
     CLIENT,
@@ -59,8 +59,10 @@ def test_an_address_that_has_a_query_keeps_it(issuer: CodeIssuer, flow: CodeFlow
 
 def test_a_code_gives_the_token_that_the_issuer_signed(issuer: CodeIssuer, flow: CodeFlow) -> None:
     address, state = flow.begin()
-    token = flow.end(sent_back(address), state)
-    assert token.count(".") == 2
+    granted = flow.end(sent_back(address), state)
+    assert granted.access_token.count(".") == 2
+    assert granted.life_s == 600
+    assert not any(token in repr(granted) for token in (granted.access_token, str(granted.refresh_token)))
     assert issuer.asked[-1].path == "/realm/token"
     assert "client_secret" not in issuer.asked[-1].form
 
@@ -191,6 +193,58 @@ def test_an_issuer_that_gives_no_access_token(issuer: CodeIssuer, flow: CodeFlow
     issuer.replaced[TOKEN] = lambda: (200, {}, given)
     with pytest.raises(AccessError, match="the issuer gave no access token"):
         flow.end(back, state)
+
+
+@pytest.mark.parametrize(
+    ("told", "life_s"),
+    [(300, 300), ("3599", 3599), (0.5, 0.5), (0, None), (-1, None), ("soon", None), ("inf", None), (None, None)],
+)
+def test_how_long_an_access_token_lives(issuer: CodeIssuer, flow: CodeFlow, told: object, life_s: float | None) -> None:
+    issuer.life_s = told
+    address, state = flow.begin()
+    assert flow.end(sent_back(address), state).life_s == life_s
+
+
+@pytest.mark.parametrize("is_rotating", [True, False])
+def test_a_refresh_token_gives_another_access_token(issuer: CodeIssuer, flow: CodeFlow, is_rotating: bool) -> None:
+    issuer.is_rotating = is_rotating
+    address, state = flow.begin()
+    first = flow.end(sent_back(address), state)
+    assert first.refresh_token is not None
+    issuer.claims["name"] = "Li^Na^Mei"
+    second = flow.renew(first.refresh_token)
+    assert issuer.asked[-1].form == {
+        "grant_type": "refresh_token",
+        "refresh_token": first.refresh_token,
+        "client_id": CLIENT,
+    }
+    assert second.access_token != first.access_token
+    assert (second.refresh_token != first.refresh_token) == is_rotating
+    assert second.refresh_token is not None
+    assert flow.renew(second.refresh_token).access_token
+
+
+def test_a_confidential_client_renews_with_its_secret(issuer: CodeIssuer, tmp_path: Path) -> None:
+    issuer.secret, issuer.is_rotating = "s3cret", False
+    file = tmp_path / "secret"
+    file.write_text("s3cret", encoding="utf-8")
+    flow = CodeFlow(config_of(issuer, client_secret_file=file), REDIRECT)
+    address, state = flow.begin()
+    granted = flow.end(sent_back(address), state)
+    assert flow.renew(str(granted.refresh_token)).access_token
+    issuer.secret = "another"
+    with pytest.raises(IssuerRefusedError, match="the issuer refused: invalid_client"):
+        flow.renew(str(granted.refresh_token))
+
+
+def test_an_issuer_that_is_away_has_refused_nothing(issuer: CodeIssuer, flow: CodeFlow) -> None:
+    with pytest.raises(IssuerRefusedError, match="the issuer refused: invalid_grant"):
+        flow.renew("never given")
+    for away in ((503, {}, b"{}"), (502, {}, b"bad gateway"), (429, {}, b'{"error": "slow_down"}')):
+        issuer.replaced[TOKEN] = lambda away=away: away  # type: ignore[misc]
+        with pytest.raises(AccessError) as error:
+            flow.renew("never given")
+        assert not isinstance(error.value, IssuerRefusedError)
 
 
 @pytest.mark.parametrize(

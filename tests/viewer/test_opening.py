@@ -65,6 +65,20 @@ def test_files_of_which_some_are_no_images(opened: Opened, new_film: New) -> Non
     assert page.stage["series"]["label"] == "DX, PA, 1 image"
 
 
+def test_what_was_stored_is_held_no_longer(opened: Opened, new_film: New) -> None:
+    page = opened()
+    assert page.shows("At most 512 MiB at once, in one file or in all. Send more by DICOM C-STORE")
+    (before,) = page.app.file_uploader
+    before.set_value([("a.dcm", new_film(NODULE).read_bytes(), ""), ("b.txt", b"no image", "")]).run()
+    assert len(page.app.file_uploader[0].value) == 2
+    page.press("Send 2 files")
+    page.memory.study = None
+    page.again()
+    (after,) = page.app.file_uploader
+    assert (after.value, after.id != before.id) == ([], True)
+    assert "Send 2 files" not in page.labels
+
+
 def test_files_that_are_no_images(opened: Opened) -> None:
     page = opened()
     (uploader,) = page.app.file_uploader

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -11,7 +14,17 @@ import pytest
 from medground.client.client import Client
 from medground.client.errors import ServiceUnreachableError
 from medground.schema.errors import UsageError
+from medground.viewer.own_service import _answers, own_service
+from tests.serving.running import eventually
+
+_HOLDS_A_SERVICE = """
+import sys, time
+from pathlib import Path
 from medground.viewer.own_service import own_service
+with own_service(Path(sys.argv[1])) as own:
+    print(own.url, flush=True)
+    time.sleep(600)
+"""
 
 
 @pytest.mark.slow
@@ -30,6 +43,23 @@ def test_a_service_of_ones_own(tmp_path: Path) -> None:
     assert own.token not in (state / "service.log").read_text(encoding="utf-8")
     with pytest.raises(ServiceUnreachableError), Client(own.url, own.token, timeout_s=5) as left:
         left.me()
+
+
+@pytest.mark.slow
+def test_a_viewer_that_is_killed_leaves_no_service(tmp_path: Path) -> None:
+    """Real processes: this one starts a process, which starts a service and is killed with SIGKILL."""
+    command = [sys.executable, "-c", _HOLDS_A_SERVICE, str(tmp_path / "state")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            url = holder.stdout.readline().strip()
+            assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+        finally:
+            holder.kill()
+    assert holder.wait(20) == -signal.SIGKILL
+    assert eventually(lambda: not _answers(url))
+    log = tmp_path / "state" / "service.log"
+    assert eventually(lambda: '"ended"' in log.read_text(encoding="utf-8"))
 
 
 def test_a_database_that_cannot_be_made(tmp_path: Path) -> None:

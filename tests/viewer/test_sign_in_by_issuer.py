@@ -13,10 +13,13 @@ from starlette.testclient import TestClient
 from medground.client.client import Client
 from medground.serving.access.oidc_config import OidcConfig
 from medground.viewer.oidc import CodeFlow
+from medground.viewer.renewal import SignInEndedError
 from medground.viewer.sessions import COOKIE, Sessions
 from medground.viewer.sign_in import BACK, SignIn
 from tests.serving.running import running
-from tests.viewer.code_issuer import AUDIENCE, DISCOVERY, NOT_OURS, CodeIssuer, sent_back
+from tests.viewer.code_issuer import AUDIENCE, DISCOVERY, NOT_OURS, TOKEN, CodeIssuer, sent_back
+from tests.viewer.opened_page import OpenedPage
+from tests.viewer.people import Clock
 
 Clinic = tuple[TestClient, Sessions]
 
@@ -98,3 +101,42 @@ def test_an_issuer_that_is_away_is_told_on_the_page(issuer: CodeIssuer, clinic: 
     assert answer.status_code == 503
     assert "the issuer answered 502 and nothing that can be read" in answer.text
     assert "set-cookie" not in answer.headers
+
+
+def test_a_session_outlives_its_access_token(issuer: CodeIssuer, clinic: Clinic, clock: Clock) -> None:
+    """The service is asked with the new token, which says another name; nothing that a browser is given holds one."""
+    issuer.life_s = 55
+    browser, sessions = clinic
+    answers = [_to_issuer_and_back(browser)]
+    for number in range(3):
+        clock.now_s += 50
+        issuer.claims["name"] = f"Li^Na^{number}"
+        session = sessions.get(browser.cookies.get(COOKIE))
+        assert session is not None
+        assert session.client.me().name == f"Li^Na^{number}"
+        assert [one.form["grant_type"] for one in issuer.asked if one.path == TOKEN][1:] == ["refresh_token"] * (
+            number + 1
+        )
+        answers.append(browser.get("/sign-in"))
+    given = [one.form["refresh_token"] for one in issuer.asked if "refresh_token" in one.form]
+    assert len(set(given)) == 3
+    for one in answers:
+        assert not any(token in one.text + str(one.headers) for token in given)
+
+
+def test_an_issuer_that_refuses_ends_the_session(issuer: CodeIssuer, clinic: Clinic, clock: Clock) -> None:
+    issuer.life_s = 50
+    browser, sessions = clinic
+    _to_issuer_and_back(browser)
+    issuer.revoke()
+    clock.now_s += 45
+    session = sessions.get(browser.cookies.get(COOKIE))
+    assert session is not None
+    with pytest.raises(SignInEndedError):
+        session.client.studies()
+    page = OpenedPage(session, sessions)
+    assert page.words == [
+        "Your organisation does not renew your sign-in any more. What was saved is kept. [Sign in again](/sign-in)"
+    ]
+    assert page.labels == []
+    assert sessions.get(browser.cookies.get(COOKIE)) is None

@@ -11,7 +11,7 @@ from medground.viewer.stage import events_of
 from medground.viewer.stage_data import Series, StageData
 
 STUDY, JOB = "0123456789abcdef01234567", "0123456789abcdef0123456789abcdef01234567"
-ACCEPT: dict[str, Any] = {"kind": "accept", "number": 7, "study": f"{STUDY}.{JOB}", "finding": "added-1"}
+ACCEPT: dict[str, Any] = {"tab": "0a", "kind": "accept", "number": 7, "study": f"{STUDY}.{JOB}", "finding": "added-1"}
 EDIT: dict[str, Any] = {**ACCEPT, "kind": "edit", "box_xyxy_px": [1, 2, 3, 4], "sop": "1.2", "frame": 1}
 
 
@@ -70,6 +70,6 @@ def test_events_are_heard_oldest_first_and_not_any_number_of_them() -> None:
 
 def test_a_stage_is_told_nothing_that_it_does_not_know() -> None:
     data = StageData(study="s", series=Series(key="k", label="l", slices=()))
-    assert (data.may_review, data.boxes, data.acknowledged, data.selected, data.prior) == (False, (), 0, None, None)
+    assert (data.may_review, data.boxes, data.acknowledged, data.selected, data.prior) == (False, (), {}, None, None)
     with pytest.raises(ValidationError):
         StageData.model_validate({**data.model_dump(), "token": "mg_x"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from medground import __version__
+from medground.serving.config import RetentionConfig
 from medground.serving.dicom_receiver.archive_config import ArchiveConfig
 from medground.serving.dicom_receiver.commands import Status
 from medground.serving.dicom_receiver.commitment import FailureReason
@@ -126,6 +127,10 @@ def _acceptor() -> list[str]:
         "N-ACTION, action type 1, is answered once the request is kept; its N-EVENT-REPORT (event type 1 or 2) follows "
         "over the same association, or, where that has ended, over one of medground's own to the configured address of "
         "the peer (role selection: SCP), until it is answered; after a restart too.",
+        f"A request whose report nobody has taken is deleted {RetentionConfig().commitments_days:g} days after it came "
+        "(setting `retention.commitments_days`), and nothing is reported of it any more: ask again. A request that "
+        "repeats the transaction UID of one that is kept, between the same application entities, takes its place and "
+        "keeps its time.",
         _table(
             ("N-ACTION answered with", "status"),
             [

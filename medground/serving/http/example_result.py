@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 UID: Final = "1.2.826.0.1.3680043.8.498.1001"
 MODEL: Final = {"name": "medground-compact", "version": "0.3.0", "sha256": "ab" * 32, "trained_on": ["phantom"]}
@@ -13,7 +13,7 @@ _CONCEPT: Final = {
 }
 _BOX: Final = [734.4, 384.3, 830.4, 464.0]
 
-FINDING: Final = {
+FINDING: Final[dict[str, Any]] = {
     "id": "bc32970051f8afb337729039",
     "source": f"{UID}.3",
     "series_instance_uid": f"{UID}.2",
@@ -30,6 +30,7 @@ FINDING: Final = {
         "text": "Marked as a nodule.",
         "statements": [{"kind": "finding", "text": "Marked as a nodule.", "origin": "model"}],
     },
+    "similar": [{"case": "5e8dd41a0c9b7f23", "similarity": 0.83}],
 }
 RESULT: Final = {
     "schema_version": 1,

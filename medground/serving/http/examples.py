@@ -107,6 +107,8 @@ _INSTANCE: Final = {
     "windows": [{"name": "NORMAL", "low": 0.0, "high": 4094.0}],
     "image_laterality": "U",
     "view_position": "PA",
+    "is_colour": False,
+    "frame_positions_mm": [],
 }
 _ME: Final = {
     "name": "reading-room",
@@ -134,6 +136,39 @@ _AUDIT: Final = {
     ],
     "next": None,
 }
+_CARD: Final = {
+    "state": "verified",
+    "words": "the card is whole, signed with a key that is trusted here, and of this model",
+    "signer": "medground",
+    "fingerprint": "ab" * 32,
+    "exported_at": "2026-01-31T08:00:00Z",
+}
+_DRIFT: Final = {
+    "format": 1,
+    "model": MODEL["sha256"],
+    "least_score": 0.2,
+    "edges": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+    "results": 120,
+    "left_out": False,
+    "has_card": True,
+    "concepts": [
+        {
+            "concept": "nodule",
+            "name": "nodule",
+            "expected": [40, 31, 22, 20, 18, 14, 9, 3],
+            "weeks": [
+                {
+                    "monday": "2026-01-26",
+                    "scores": [6, 5, 4, 2, 3, 2, 1, 0],
+                    "psi": 0.021,
+                    "outcomes": {"unreviewed": 3, "accepted": 15, "edited": 3, "rejected": 2, "added": 1},
+                    "acceptance": {"value": 0.75, "low": 0.531, "high": 0.888, "n": 20},
+                }
+            ],
+        }
+    ],
+    "alarms": [],
+}
 _MODEL_VIEW: Final = {
     "info": MODEL,
     "intended_use": "Research software. Not a medical device.",
@@ -147,6 +182,22 @@ _MODEL_VIEW: Final = {
             "code_meaning": "Nodule of lung",
         }
     ],
+    "card": _CARD,
+}
+
+_CASE: Final = {
+    "id": FINDING["similar"][0]["case"],
+    "concept": "nodule",
+    "domain": "chest radiograph",
+    "side": "right",
+    "zone": "upper zone",
+    "longest_mm": 21.5,
+    "appearance": ["round", "well-defined", "dense"],
+    "source": "phantom",
+    "synthetic": True,
+    "has_thumbnail": True,
+    "why_no_thumbnail": "",
+    "box_xyxy_px": [38.4, 38.4, 89.6, 88.1],
 }
 
 REQUESTS: Final[dict[str, Any]] = {
@@ -210,6 +261,9 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
     },
     "GET /v1/me": {"200": _ME},
     "GET /v1/model": {"200": _MODEL_VIEW},
+    "GET /v1/model/card": {"200": {**_CARD, "facts": {"format": 1, "title": "medground compact"}}},
+    "GET /v1/model/drift": {"200": _DRIFT},
+    "GET /v1/model/cases/{case}": {"200": _CASE},
     "GET /v1/audit": {"200": _AUDIT},
     "GET /healthz": {"200": {"status": "ok"}},
     "GET /readyz": {

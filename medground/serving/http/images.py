@@ -33,7 +33,11 @@ class InstanceView(BaseModel):
     frames: int
     rows: int
     columns: int
+    is_colour: bool = Field(description="frames have red, green and blue; no window is for them")
     position_mm: float | None = Field(description="along the normal of its (first) frame; null where unknown")
+    frame_positions_mm: tuple[float | None, ...] = Field(
+        description="of each frame of several, along the same normal; empty where the header has none"
+    )
     edges: Edges
     spacing_mm: tuple[float, float] | None = Field(description="between rows, between columns")
     spacing_source: SpacingSource | None
@@ -114,7 +118,9 @@ def _instance(shown: ShownInstance) -> InstanceView:
         frames=header.frames,
         rows=header.rows,
         columns=header.columns,
+        is_colour=shown.view.is_colour,
         position_mm=shown.position_mm,
+        frame_positions_mm=shown.view.frame_positions_mm or (),
         edges=shown.edges,
         spacing_mm=header.spacing_mm,
         spacing_source=header.spacing_source,

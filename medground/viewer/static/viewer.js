@@ -560,6 +560,7 @@ function barTitle(bar, source) {
 // src/pane.ts
 var SIDES = ["left", "right", "top", "bottom"];
 var LONGEST_BAR = 180;
+var BAR_ROOM = 30;
 function pictureOf(frame, spacing) {
   return { columns: frame.columns, rows: frame.rows, aspect: aspectOf(spacing) };
 }
@@ -704,7 +705,8 @@ var Pane = class {
     new BoxPainter(context, placement, this.size.width, this.size.height).paint(overlay);
   }
   showBar(placement) {
-    const bar = placement && this.scene ? barOf(placement, this.scene.spacing, LONGEST_BAR) : null;
+    const longest = Math.max(20, Math.min(LONGEST_BAR, this.size.width / 2 - BAR_ROOM));
+    const bar = placement && this.scene ? barOf(placement, this.scene.spacing, longest) : null;
     write(this.bar, placement ? barWords(bar) : "");
     this.bar.title = placement ? barTitle(bar, this.scene?.source ?? null) : "";
     this.bar.style.width = bar ? `${bar.length}px` : "auto";
@@ -1436,9 +1438,14 @@ function listenToPointer(target, hands) {
 var PREFIX = "medground.outbox.";
 var LAST = "medground.outbox-last-number";
 var Outbox = class {
-  constructor(shelf2, now) {
+  /**
+   * @param shelf the storage of this tab; a tab that is duplicated takes a copy of it along.
+   * @param tab names this life of the page: what an earlier one left behind keeps its own name.
+   */
+  constructor(shelf2, now, tab) {
     this.shelf = shelf2;
     this.now = now;
+    this.tab = tab;
     this.last = Number(this.read(LAST)) || 0;
     for (const key of this.storedKeys()) this.events.push(...this.readEvents(key));
     this.events.sort((one, other) => one.number - other.number);
@@ -1446,6 +1453,7 @@ var Outbox = class {
   }
   shelf;
   now;
+  tab;
   events = [];
   choice = null;
   last = 0;
@@ -1454,7 +1462,7 @@ var Outbox = class {
   /** Takes an event in and gives it a number higher than all before it in this tab. */
   add(study, body) {
     this.last = Math.max(this.last + 1, this.now());
-    const event = { number: this.last, study, ...body };
+    const event = { tab: this.tab, number: this.last, study, ...body };
     this.write(LAST, String(this.last));
     if (event.kind === "select") {
       this.choice = event;
@@ -1482,16 +1490,16 @@ var Outbox = class {
   }
   /** Lets go of what the page has dealt with about a study, and returns what it refused. */
   settle(study, acknowledged, refused) {
-    const words = new Map(refused.map((one) => [one.number, one.words]));
-    const isDealtWith = (event) => event.number <= acknowledged || words.has(event.number);
+    const words = (event) => refused.find((one) => one.tab === event.tab && one.number === event.number)?.words;
+    const isDealtWith = (event) => event.number <= (acknowledged[event.tab] ?? 0) || words(event) !== void 0;
     const taken = this.toSend().filter((event) => event.study === study && isDealtWith(event));
     if (!taken.length) return [];
-    const gone = new Set(taken.map((event) => event.number));
-    this.events = this.events.filter((event) => !gone.has(event.number));
-    if (this.choice && gone.has(this.choice.number)) this.choice = null;
+    const gone = new Set(taken);
+    this.events = this.events.filter((event) => !gone.has(event));
+    if (this.choice && gone.has(this.choice)) this.choice = null;
     this.store(study);
     return taken.flatMap((event) => {
-      const why = words.get(event.number);
+      const why = words(event);
       return why === void 0 ? [] : [{ event, words: why }];
     });
   }
@@ -1512,7 +1520,8 @@ var Outbox = class {
   readEvents(key) {
     try {
       const found = JSON.parse(this.read(key) ?? "[]");
-      return Array.isArray(found) ? found.filter((event) => Number.isFinite(event?.number)) : [];
+      const events = Array.isArray(found) ? found : [];
+      return events.filter((event) => Number.isFinite(event?.number)).map((event) => ({ ...event, tab: event.tab ?? "" }));
     } catch {
       return [];
     }
@@ -1546,6 +1555,7 @@ var Outbox = class {
 // src/post.ts
 var CHOICE_AFTER = 150;
 var LATE_AFTER = 1e4;
+var TAB = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 var Post = class {
   /**
    * @param give hands all events that wait to the page.
@@ -1558,7 +1568,7 @@ var Post = class {
   }
   give;
   changed;
-  outbox = new Outbox(shelf(), Date.now);
+  outbox = new Outbox(shelf(), Date.now, TAB);
   waitsSince = 0;
   choiceTimer = 0;
   lateTimer = 0;
@@ -2254,7 +2264,7 @@ var Screen = class {
     this.root.dataset.priorSlice = String(index);
     return this.prior.show({
       ...this.scene(prior, slice, state.hasOneWindow ? state.window : state.priorWindow),
-      caption: `Prior: ${prior.label}, slice ${sliceWords(index, prior.slices)}`
+      caption: `${prior.label}, slice ${sliceWords(index, prior.slices)}`
     });
   }
   scene(series, slice, window2) {

@@ -19,6 +19,7 @@ from pynetdicom import AE
 from pynetdicom.pdu import A_ASSOCIATE_AC
 from pynetdicom.presentation import AllStoragePresentationContexts
 
+from medground.serving.config import RetentionConfig
 from medground.serving.dicom_receiver.conformance import conformance_statement
 from medground.serving.dicom_receiver.instances import STATUS_OF
 from medground.serving.dicom_receiver.peers import REJECTIONS
@@ -141,3 +142,8 @@ def test_the_chapters_are_those_of_the_standard(number: int) -> None:
 
 def test_the_committed_statement_is_the_one_of_the_code() -> None:
     assert TARGET.read_text(encoding="utf-8") == conformance_statement()
+
+
+def test_how_long_a_request_for_commitment_is_kept_is_stated() -> None:
+    days = RetentionConfig().commitments_days
+    assert f"A request whose report nobody has taken is deleted {days:g} days after it came" in conformance_statement()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +18,7 @@ from tests.viewer.people import USER
 def tab_to(page: ViewerPage, name: str) -> None:
     """Press Tab until an element of that name has the focus: once round the page, or twice if it is just redrawn."""
     page.page.get_by_label(name).or_(page.page.get_by_role("button", name=name)).first.wait_for()
+    page.idle()
     for _ in range(160):
         page.page.keyboard.press("Tab")
         found = page.page.evaluate(
@@ -67,9 +69,9 @@ def test_everything_can_be_done_by_keys(open_viewer: Open, new_ct: Callable[...,
     page.press("l")
     page.page.keyboard.type("effus")
     page.press("Enter")
-    page.page.get_by_role("button", name="pleural effusion").first.wait_for()
+    page.page.get_by_role("button", name=re.compile("^pleural effusion.*edited")).wait_for()
     page.press("u")  # the label, not the box
-    page.page.get_by_role("button", name="nodule").first.wait_for()
+    page.page.get_by_role("button", name=re.compile("^nodule.*edited")).wait_for()
     page.press("n", "Enter")
     page.page.keyboard.type("nodule")
     page.press("Enter")

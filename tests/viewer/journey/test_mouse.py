@@ -62,6 +62,7 @@ def test_from_the_work_list_to_the_signed_report(open_viewer: Open, new_ct: Call
     page.drag((NODULE[2], NODULE[3]), (NODULE[2] + 20, NODULE[3] + 10))
     page.stage.get_by_text("Keep", exact=True).click()
     page.page.get_by_text("✎ edited").wait_for()
+    page.idle()
 
     # the first one is rejected, with a reason
     page.page.get_by_role("button", name="not reviewed").last.click()

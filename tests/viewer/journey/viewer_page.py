@@ -45,6 +45,7 @@ class ViewerPage:
         self.page.get_by_label("Access token").fill(token)
         self.page.get_by_role("button", name="Sign in").click()
         self.page.get_by_role("heading", name="Work list").wait_for()
+        self.idle()
 
     def open_study(self, words: str) -> None:
         """Find a study by words and open it."""
@@ -57,6 +58,7 @@ class ViewerPage:
 
     def wait_for_one_study(self) -> None:
         """Wait until the work list holds one study."""
+        self.idle()
         expect(self.page.get_by_role("button", name="Open study")).to_have_count(1)
 
     def ask(self, *questions: str) -> None:
@@ -92,9 +94,16 @@ class ViewerPage:
     def stage(self) -> Locator:
         return self.page.locator(".stage")
 
+    def idle(self) -> None:
+        """Wait until Streamlit has made the page that was asked for last: before, it may still take a field away."""
+        self.page.wait_for_function(
+            "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+        )
+
     def settle(self) -> None:
-        """Wait until the image stands there and every event was dealt with."""
+        """Wait until the page has been made and the image stands there."""
         self.page.evaluate(_TWO_FRAMES)
+        self.idle()
         loading = "[...stage.querySelectorAll('.waiting')].some(one => one.textContent.startsWith('Loading'))"
         self.wait(f"stage.dataset.painted && stage.dataset.painted !== 'nearest' && !{loading}")
 

@@ -201,6 +201,11 @@ def brightness(value: float, low: float, high: float) -> int:
     return int(min(max((value - low) / (high - low), 0.0), 1.0) * 255 + 0.5)
 
 
+def upto(event: Event) -> dict[str, int]:
+    """That everything was dealt with that this event's tab has sent until then."""
+    return {event.tab: event.number}
+
+
 def kinds(events: Sequence[Event]) -> list[str]:
     """What the events are."""
     return [event.kind for event in events]

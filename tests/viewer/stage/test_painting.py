@@ -7,7 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from medground.viewer.images import presets, stage_series
 from medground.viewer.stage_data import Series
+from tests.viewer.made import instance as listed_instance
+from tests.viewer.made import series as listed_series
 from tests.viewer.stage.given import BLOCKS, BLUE, ORANGE, SIDE, blocks, box, data, image, middle_of, values
 from tests.viewer.stage.server import SliceServer
 from tests.viewer.stage.stage_page import StagePage, brightness, near
@@ -77,6 +80,17 @@ def test_colours_are_painted_as_they_are(stage: StagePage, slices: SliceServer) 
         (0, brightness(7 / 8, 0, 1), 255),
     ]
     assert stage.text(".status-window") == "W 1 L 0.5"
+
+
+def test_a_colour_image_as_the_service_lists_it(stage: StagePage, slices: SliceServer) -> None:
+    """Its modality's windows are for grey values: no digit takes a colour away."""
+    listed = listed_series(listed_instance(7, rows=1, columns=2, is_colour=True), modality="CT")
+    pixels = np.array([[[65535, 0, 0], [0, 65535, 32768]]], np.uint16)
+    slices.put("/pixels/study/7/1", pixels, slope=1 / 65535, lowest=0.0, highest=1.0)
+    stage.give(data(stage_series("study", listed), presets=presets(listed)))
+    for key in ("0", "1", "2"):
+        stage.press(key)
+        assert stage.colours([(0.5, 0.5), (1.5, 0.5)]) == [(255, 0, 0), (0, 255, 128)]
 
 
 def test_a_drag_changes_width_and_level(stage: StagePage, slices: SliceServer) -> None:

@@ -13,8 +13,8 @@ export interface StageData {
   concepts: Choice[];
   reasons: Choice[];
   may_review: boolean;
-  acknowledged: number;
-  refused: { number: number; words: string }[];
+  acknowledged: Acknowledged;
+  refused: Refused[];
   notice: string;
   language: "en";
   height_px?: number | null;
@@ -81,7 +81,17 @@ export type EventBody =
   | { kind: "add"; concept: string; box_xyxy_px: Rect; sop: string; frame: number }
   | { kind: "undo" };
 
-export type StageEvent = { number: number; study: string } & EventBody;
+/** Numbers grow within a tab of the browser; two tabs with the same study know nothing of each other's. */
+export type StageEvent = { tab: string; number: number; study: string } & EventBody;
+
+/** Number of the last event that the page has dealt with, by tab. */
+export type Acknowledged = Readonly<Record<string, number>>;
+
+export interface Refused {
+  tab: string;
+  number: number;
+  words: string;
+}
 
 /** What Streamlit gives to the default export, each time that the script has run. */
 export interface Component {

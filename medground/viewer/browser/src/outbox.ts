@@ -1,6 +1,6 @@
 // Events that the page has not yet dealt with. They outlive a reload of the page, so that no edit is lost.
 
-import type { EventBody, StageEvent } from "./contract.ts";
+import type { Acknowledged, EventBody, Refused, StageEvent } from "./contract.ts";
 
 /** What of `sessionStorage` is used. */
 export interface Shelf {
@@ -27,9 +27,14 @@ export class Outbox {
   /** Events are also stored, so that a reload of the page keeps them. */
   isStored = true;
 
+  /**
+   * @param shelf the storage of this tab; a tab that is duplicated takes a copy of it along.
+   * @param tab names this life of the page: what an earlier one left behind keeps its own name.
+   */
   constructor(
     private readonly shelf: Shelf,
     private readonly now: () => number,
+    private readonly tab: string,
   ) {
     this.last = Number(this.read(LAST)) || 0;
     for (const key of this.storedKeys()) this.events.push(...this.readEvents(key));
@@ -40,7 +45,7 @@ export class Outbox {
   /** Takes an event in and gives it a number higher than all before it in this tab. */
   add(study: string, body: EventBody): StageEvent {
     this.last = Math.max(this.last + 1, this.now());
-    const event: StageEvent = { number: this.last, study, ...body };
+    const event: StageEvent = { tab: this.tab, number: this.last, study, ...body };
     this.write(LAST, String(this.last));
     if (event.kind === "select") {
       this.choice = event;
@@ -72,17 +77,19 @@ export class Outbox {
   }
 
   /** Lets go of what the page has dealt with about a study, and returns what it refused. */
-  settle(study: string, acknowledged: number, refused: readonly { number: number; words: string }[]): Refusal[] {
-    const words = new Map(refused.map((one) => [one.number, one.words]));
-    const isDealtWith = (event: StageEvent): boolean => event.number <= acknowledged || words.has(event.number);
+  settle(study: string, acknowledged: Acknowledged, refused: readonly Refused[]): Refusal[] {
+    const words = (event: StageEvent): string | undefined =>
+      refused.find((one) => one.tab === event.tab && one.number === event.number)?.words;
+    const isDealtWith = (event: StageEvent): boolean =>
+      event.number <= (acknowledged[event.tab] ?? 0) || words(event) !== undefined;
     const taken = this.toSend().filter((event) => event.study === study && isDealtWith(event));
     if (!taken.length) return [];
-    const gone = new Set(taken.map((event) => event.number));
-    this.events = this.events.filter((event) => !gone.has(event.number));
-    if (this.choice && gone.has(this.choice.number)) this.choice = null;
+    const gone = new Set(taken);
+    this.events = this.events.filter((event) => !gone.has(event));
+    if (this.choice && gone.has(this.choice)) this.choice = null;
     this.store(study);
     return taken.flatMap((event) => {
-      const why = words.get(event.number);
+      const why = words(event);
       return why === undefined ? [] : [{ event, words: why }];
     });
   }
@@ -106,7 +113,10 @@ export class Outbox {
   private readEvents(key: string): StageEvent[] {
     try {
       const found: unknown = JSON.parse(this.read(key) ?? "[]");
-      return Array.isArray(found) ? (found as StageEvent[]).filter((event) => Number.isFinite(event?.number)) : [];
+      const events = Array.isArray(found) ? (found as Partial<StageEvent>[]) : [];
+      return events
+        .filter((event) => Number.isFinite(event?.number))
+        .map((event) => ({ ...event, tab: event.tab ?? "" }) as StageEvent); // an earlier stage knew no tabs
     } catch {
       return []; // not written by this stage
     }

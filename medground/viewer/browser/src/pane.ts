@@ -26,6 +26,7 @@ export interface Scene {
 
 const SIDES = ["left", "right", "top", "bottom"] as const;
 const LONGEST_BAR = 180; // points
+const BAR_ROOM = 30; // points: its distance from the edge, and the letter of the side below in the middle
 
 export function pictureOf(frame: Frame, spacing: readonly [number, number] | null): Picture {
   return { columns: frame.columns, rows: frame.rows, aspect: aspectOf(spacing) };
@@ -190,7 +191,8 @@ export class Pane {
   }
 
   private showBar(placement: Placement | null): void {
-    const bar = placement && this.scene ? barOf(placement, this.scene.spacing, LONGEST_BAR) : null;
+    const longest = Math.max(20, Math.min(LONGEST_BAR, this.size.width / 2 - BAR_ROOM));
+    const bar = placement && this.scene ? barOf(placement, this.scene.spacing, longest) : null;
     write(this.bar, placement ? barWords(bar) : "");
     this.bar.title = placement ? barTitle(bar, this.scene?.source ?? null) : "";
     this.bar.style.width = bar ? `${bar.length}px` : "auto";

@@ -1,13 +1,15 @@
 // Gives the page the events that wait, and says whether they are saved.
 
-import type { EventBody, StageEvent } from "./contract.ts";
+import type { Acknowledged, EventBody, Refused, StageEvent } from "./contract.ts";
 import { Outbox, type Refusal, type Shelf } from "./outbox.ts";
 
 const CHOICE_AFTER = 150; // ms, so that j held down is one event
 const LATE_AFTER = 10_000; // ms until an event that waits is called not saved
+// Of this life of the page and not of its storage, which a duplicated tab copies.
+const TAB = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 export class Post {
-  private readonly outbox = new Outbox(shelf(), Date.now);
+  private readonly outbox = new Outbox(shelf(), Date.now, TAB);
   private waitsSince = 0;
   private choiceTimer = 0;
   private lateTimer = 0;
@@ -41,7 +43,7 @@ export class Post {
     this.choiceTimer = window.setTimeout(() => this.publish(), CHOICE_AFTER);
   }
 
-  settle(study: string, acknowledged: number, refused: readonly { number: number; words: string }[]): Refusal[] {
+  settle(study: string, acknowledged: Acknowledged, refused: readonly Refused[]): Refusal[] {
     return this.outbox.settle(study, acknowledged, refused);
   }
 

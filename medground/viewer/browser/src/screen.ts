@@ -155,7 +155,7 @@ export class Screen {
     this.root.dataset.priorSlice = String(index);
     return this.prior.show({
       ...this.scene(prior, slice, state.hasOneWindow ? state.window : state.priorWindow),
-      caption: `Prior: ${prior.label}, slice ${sliceWords(index, prior.slices)}`,
+      caption: `${prior.label}, slice ${sliceWords(index, prior.slices)}`,
     });
   }
 

@@ -16,7 +16,7 @@ const box: Box = {
 };
 const concepts = [{ key: "mass", name: "Mass" }];
 const events = (...bodies: EventBody[]): StageEvent[] => {
-  return bodies.map((body, at) => ({ number: at + 1, study: "s1", ...body }));
+  return bodies.map((body, at) => ({ tab: "t1", number: at + 1, study: "s1", ...body }));
 };
 const after = (...bodies: EventBody[]) => withEffects([box, { ...box, sop: "1.3" }], events(...bodies), concepts);
 
