@@ -11,6 +11,7 @@ JOBS = {
     "campaign": "train and measure every arm of a comparison, and write its table",
     "measure": "score a bundle's boxes on a part of a real data set",
     "evaluate": "score a bundle on held-out phantoms and on real films",
+    "card-evidence": "collect what the card of a bundle is computed from",
     "scope-check": "ask the committed list of questions in and out of scope",
     "ambiguous": "ask for one of several lesions in words, and count which was shown",
     "real-input": "run the command on every development file, watching time and memory",
@@ -33,6 +34,9 @@ JOBS = {
     "pair-check": "verify generated question-region pairs, and catch corrupted ones",
     "leak-check-precision": "precision and recall of the leak check on real films",
     "augment-sheet": "draw a contact sheet of augmented samples with their questions",
+    "cases": "give a bundle cases of its rare findings, to be shown beside what is like them",
+    "viewer-states": "take a picture of every state of the viewer, at the sizes of two screens",
+    "card-tamper": "edit an exported card and an audit log at random, and count what the checks miss",
     "conformance": "write the DICOM conformance statement",
     "export-schema": "write the JSON Schema of results.json",
 }

@@ -27,6 +27,7 @@ from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.data.phantom.findings import DRAWABLE
 from medground.data.vocabulary import load_vocabulary
 from medground.evaluation.overlap import BoxPx
+from medground.evaluation.worst_cases import TILES
 from medground.imaging.preprocess import ModelImage
 from medground.inference.gather import gather
 from medground.inference.ground import ground
@@ -42,7 +43,7 @@ from medground.schema.result import ModelInfo, Verdict
 from medground.schema.vocabulary import Vocabulary
 from pipelines.ambiguous_scores import AmbiguousReport, Asked, Outcome, outcome_of, score, to_markdown
 from pipelines.sources import say
-from pipelines.worst_cases import ACROSS, PREDICTED, TILE_PX, TILES, TRUTH
+from pipelines.worst_cases import ACROSS, PREDICTED, TILE_PX, TRUTH
 
 FILM = Domain.CHEST_RADIOGRAPH
 SURE, ABSENT = 0.95, 0.01

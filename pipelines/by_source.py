@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medground.evaluation.bootstrap import bootstrap_by_patient
 from medground.evaluation.detection import average_precision_statistic
-from pipelines.scenes import Scene, SceneImage
+from medground.evaluation.scene import Scene, SceneImage
 
 
 def sources_of(scene: Scene) -> list[str]:

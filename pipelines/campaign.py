@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from medground.evaluation.scene import ENDING, Scene, load_scene
 from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.errors import MedgroundError
 from medground.tracking import figures
@@ -23,7 +24,6 @@ from pipelines.compare import Row, compare
 from pipelines.measure import label
 from pipelines.recipes.ablations import CHANGES
 from pipelines.recipes.chest import ARMS
-from pipelines.scenes import ENDING, Scene, load_scene
 from pipelines.sources import BLOOD, CHEST, FOLDS, LARGE_FOLDS, LIMB, default_data, say
 
 SHIPPED = "shipped bundle"

@@ -27,6 +27,7 @@ from medground.data.phantom.chest_radiograph import chest_radiograph, to_record
 from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.data.questions import sample_phrase
 from medground.data.splits import VALID
+from medground.evaluation.scene import ENDING, Scene, SceneImage, save_scene
 from medground.imaging.preprocess import prepare
 from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, look_closer
 from medground.inference.request import Looking
@@ -36,7 +37,6 @@ from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.record import ImageRecord
 from pipelines.compare import compare
 from pipelines.fit import LIMB_NAME
-from pipelines.scenes import ENDING, Scene, SceneImage, save_scene
 from pipelines.sources import LARGE_FOLDS, LIMB, default_data, load_sources, say
 
 SEEDS = 6_000_000  # of phantoms that neither training nor tuning saw

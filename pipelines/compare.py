@@ -20,10 +20,11 @@ from matplotlib.figure import Figure as Canvas
 from medground.evaluation.bootstrap import Interval, bootstrap_by_patient
 from medground.evaluation.detection import ImageTruth, Statistic
 from medground.evaluation.resampled import difference
+from medground.evaluation.scene import ENDING, RARE_BELOW, Scene, load_scene
 from medground.schema.errors import MedgroundError, UsageError
 from medground.tracking.figures import ap50
 from medground.tracking.runs import find_artifacts
-from pipelines.scenes import ENDING, RARE_BELOW, Scene, load_scene, statistics_of
+from pipelines.scenes import statistics_of
 from pipelines.sources import say
 
 HOME = Path(__file__).resolve().parents[1] / "mlruns"

@@ -17,6 +17,7 @@ import torch
 from medground.data.pixels import displayed
 from medground.data.questions import sample_phrase
 from medground.data.splits import DEV, VALID
+from medground.evaluation.scene import ENDING, Scene, SceneImage
 from medground.imaging.preprocess import prepare
 from medground.model.grounder import Grounder, load_grounder
 from medground.model.reading import Phrase
@@ -25,7 +26,7 @@ from medground.schema.record import ImageRecord
 from medground.tracking.runs import open_run
 from pipelines.compare import EXPERIMENT
 from pipelines.evaluate import write_scene
-from pipelines.scenes import ENDING, Scene, SceneImage, log_scene
+from pipelines.scenes import log_scene
 from pipelines.sources import BLOOD, CHEST, LIMB, SETS, Sources, default_data, load_sources, say
 from pipelines.train import HOME, RUN_NOTES
 

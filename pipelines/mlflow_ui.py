@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from medground.evaluation.report import EvaluationReport
+from medground.evaluation.scene import RARE_BELOW
 from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.errors import BundleMissingError, MedgroundError, UsageError
 from medground.tracking import figures
@@ -25,7 +26,7 @@ from medground.tracking.store import store_uri
 from medground.tracking.summary import ENDING, bring_in
 from pipelines.compare import EXPERIMENT, HOME
 from pipelines.export_runs import RUNS
-from pipelines.scenes import RARE_BELOW, figure
+from pipelines.scenes import figure
 from pipelines.sources import say
 from pipelines.train import flat, numbers
 

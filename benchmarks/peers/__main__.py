@@ -32,9 +32,9 @@ from benchmarks.peers.train import PeerData, Plan, built, choose_rate, fit
 from benchmarks.peers.transformers_detector import dfine, rtdetr
 from medground.data.splits import DEV, VALID
 from medground.evaluation.report import to_markdown
+from medground.evaluation.scene import ENDING, report_of, save_scene
 from medground.schema.errors import MedgroundError
 from pipelines.allocator import keep_freed_memory
-from pipelines.scenes import ENDING, report_of, save_scene
 from pipelines.sources import BLOOD, CHEST, LIMB, default_data, say
 
 PEERS: dict[str, Callable[[int, Size], Peer]] = {"conv": conv, "rtdetr": rtdetr, "dfine": dfine}

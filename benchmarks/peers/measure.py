@@ -10,10 +10,10 @@ import torch
 
 from benchmarks.peers.peer import Found, Peer
 from medground.evaluation.detection import ap_by_concept, mean_average_precision
+from medground.evaluation.scene import Box, Scene, SceneImage
 from medground.imaging.letterbox import Letterbox
 from medground.imaging.preprocess import ModelImage
 from medground.schema.record import ImageRecord
-from pipelines.scenes import Box, Scene, SceneImage
 
 BOXES = 100  # per image and concept, as COCO counts
 LEAST_PX = 0.01  # narrower boxes have no area to score

@@ -13,7 +13,7 @@ _SERVING = (
     *("fastapi", "uvicorn", "multipart", "sse_starlette", "httpx", "joserfc", "cryptography"),
     *("sqlalchemy", "psycopg", "dbos", "structlog", "prometheus_client", "pynetdicom"),
 )
-_EXTRA_OF = dict.fromkeys(_SERVING, "serve") | {"transformers": "qwen"}
+_EXTRA_OF = dict.fromkeys(_SERVING, "serve") | {"transformers": "qwen", "model_signing": "card", "OpenSSL": "card"}
 
 
 def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:

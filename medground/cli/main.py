@@ -10,10 +10,13 @@ import typer
 
 from medground import __version__
 from medground.cli.audit_command import add_audit
+from medground.cli.card_command import add_card
 from medground.cli.data_commands import add_data_commands
 from medground.cli.deidentify_command import add_deidentify
 from medground.cli.exit_code import exit_code_of
+from medground.cli.model_command import add_model
 from medground.cli.prototypes_command import add_prototypes
+from medground.cli.reviews_command import add_reviews
 from medground.cli.serve_command import add_serve
 from medground.cli.token_command import add_token
 from medground.cli.viewer_command import add_viewer
@@ -140,6 +143,9 @@ def create_app(load: LoadReader = load_reader) -> typer.Typer:
     add_prototypes(app)
     add_serve(app)
     add_audit(app)
+    add_card(app)
+    add_model(app)
+    add_reviews(app)
     add_token(app)
     add_viewer(app)
     return app

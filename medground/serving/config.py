@@ -168,6 +168,9 @@ class ModelChoice(StrictConfig):
 
     Attributes:
         bundle: folder; None for the shipped one.
+        card: folder of its card; None for the one beside the bundle, called as it with `_card` at the end.
+        require_card: refuse a bundle that has no verified card.
+        trusted_keys: public keys whose cards count, or folders of `*.pub`, besides those of the package.
         device: where it runs.
         jobs_at_once: jobs that one process works on at the same time.
         threads: of the CPU for one reading; None for all.
@@ -175,6 +178,9 @@ class ModelChoice(StrictConfig):
     """
 
     bundle: Path | None = None
+    card: Path | None = None
+    require_card: bool = True
+    trusted_keys: tuple[Path, ...] = ()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     jobs_at_once: int = Field(default=4, ge=1, le=64)
     threads: int | None = Field(default=None, ge=1)

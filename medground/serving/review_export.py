@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from medground.data.reviewed import DATA_SET, RejectedBox, review_attributes
 from medground.dicom.geometry import columns_toward_left, toward_feet
 from medground.inference.views import Study, View
 from medground.schema.box import Box
 from medground.schema.record import ImageRecord, Region
 from medground.schema.result import BoxPx, GroundingResult
 from medground.schema.vocabulary import Vocabulary
-from medground.serving.reviews import FindingStatus, ReviewedFinding
+from medground.serving.reviews import FindingStatus, Reason, ReviewedFinding
 from medground.serving.signing import domain_of
 
-DATASET = "reviews"
 _KEPT = frozenset({FindingStatus.ACCEPTED, FindingStatus.EDITED, FindingStatus.ADDED})
 
 
@@ -28,7 +29,7 @@ def reviewed_records(
     patient: str,
     is_signed: bool,
 ) -> Iterator[ImageRecord]:
-    """The examined images of a result with what people confirmed, corrected or added.
+    """The examined images of a result with what people confirmed, corrected or added, and what became of each finding.
 
     An image is exhaustive for a finding only if the result is signed and nothing of it was left unreviewed: then what
     is not boxed is not there, as far as that was asked.
@@ -52,7 +53,8 @@ def reviewed_records(
         if (uid, view.frame) not in examined or header is None:
             continue
         regions = tuple(region for one in kept if (region := _region(one, view)) is not None)
-        concept = regions[0].concept if regions else min(asked, default=None)
+        outcomes, rejected = _outcomes(reviewed, view)
+        concept = regions[0].concept if regions else min(asked | {box.concept for box in rejected}, default=None)
         if concept is None:
             continue  # "any abnormality?" with nothing confirmed says nothing that could be learned
         down = toward_feet(header)
@@ -64,13 +66,14 @@ def reviewed_records(
             columns=header.columns,
             rows=header.rows,
             domain=domain_of(header, vocabulary[concept]),
-            dataset=DATASET,
+            dataset=DATA_SET,
             regions=regions,
             exhaustive_for=asked if complete else frozenset(),
             columns_toward_left=None if across is None else (1 if across > 0 else -1),
             rows_toward_feet=None if down is None or down[0] != 1 else (1 if down[1] > 0 else -1),
             spacing_mm=header.spacing_mm,
             readers=1,
+            attributes=review_attributes(outcomes, rejected),
             sha256=digests[uid],
         )
 
@@ -78,6 +81,25 @@ def reviewed_records(
 def pseudonym(tenant: str, patient_id: str, salt: bytes) -> str:
     """What a patient is called in one export, and in no other."""
     return hashlib.sha256(salt + f"{tenant}\n{patient_id}".encode()).hexdigest()[:16]
+
+
+def _outcomes(reviewed: Sequence[ReviewedFinding], view: View) -> tuple[dict[str, Counter[str]], list[RejectedBox]]:
+    """What became of the findings on an image, by what the model called them; and those that were rejected."""
+    outcomes: dict[str, Counter[str]] = defaultdict(Counter)
+    rejected = []
+    for one in reviewed:
+        finding, entry = one.finding, one.entry
+        about = finding or entry
+        if about is None or (about.sop_instance_uid, about.frame) != (view.sop_instance_uid, view.frame):
+            continue
+        if finding is not None:
+            outcomes[finding.concept.key][one.status.value] += 1
+        elif entry is not None and entry.concept is not None and one.status is not FindingStatus.REJECTED:
+            outcomes[entry.concept][FindingStatus.ADDED.value] += 1
+        if finding is not None and one.status is FindingStatus.REJECTED:
+            reason = entry.reason.value if entry and entry.reason else Reason.OTHER.value
+            rejected.append(RejectedBox(concept=finding.concept.key, box_xyxy_px=finding.box_xyxy_px, reason=reason))
+    return outcomes, rejected
 
 
 def _region(reviewed: ReviewedFinding, view: View) -> Region | None:

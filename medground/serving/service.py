@@ -33,6 +33,7 @@ from medground.serving.instance_views import InstanceViews
 from medground.serving.intake import HEADER_LIMITS, Intake
 from medground.serving.jobs import Jobs
 from medground.serving.metrics import Metrics
+from medground.serving.model_card import NO_CARD, ServedCard
 from medground.serving.objects import ObjectStore
 from medground.serving.results import Results
 from medground.serving.retention import Retention
@@ -52,6 +53,7 @@ class Service:
         pulls: archives by name that studies may be fetched from.
         untrusted: decodes pixels in processes of their own.
         model: what answers; workers have its weights too.
+        card: of the model, as it was found at the start.
         ready: functions that say whether a part of this process works; empty words if it does.
         nudges: functions that tell a worker in this process that there is something to do.
         ending: set once this process is asked to end.
@@ -76,6 +78,7 @@ class Service:
     refusals: Refusals
     metrics: Metrics
     model: BundleFacts
+    card: ServedCard
     log: FilteringBoundLogger
     ready: dict[str, Callable[[], str]] = field(default_factory=dict)
     nudges: list[Callable[[], None]] = field(default_factory=list)
@@ -134,13 +137,16 @@ class Service:
 
 
 @contextmanager
-def open_service(config: ServiceConfig, model: BundleFacts, log: FilteringBoundLogger) -> Iterator[Service]:
+def open_service(
+    config: ServiceConfig, model: BundleFacts, log: FilteringBoundLogger, card: ServedCard = NO_CARD
+) -> Iterator[Service]:
     """Open the database, the files and the log; waits while the database is away.
 
     Args:
         config: of the service.
         model: that answers.
         log: of this process.
+        card: of the model.
 
     Raises:
         UsageError: the state folder cannot be written to, or the database is of another version.
@@ -172,6 +178,7 @@ def open_service(config: ServiceConfig, model: BundleFacts, log: FilteringBoundL
             refusals=Refusals(time.monotonic),
             metrics=Metrics(),
             model=model,
+            card=card,
             log=log,
         )
     finally:

@@ -15,6 +15,7 @@ from benchmarks.peers.measure import Images, detections, look, mean_ap50
 from benchmarks.peers.peer import Found, Peer, Size
 from benchmarks.peers.train import CHECKPOINT, Plan, built, choose_rate, fit, share_of_rate
 from benchmarks.peers.transformers_detector import KEPT, best, dfine, labels_of, rtdetr
+from medground.evaluation.scene import load_scene, save_scene
 from medground.imaging.letterbox import Letterbox
 from medground.imaging.preprocess import BLACK, ModelImage
 from medground.schema.anatomy import Domain
@@ -23,7 +24,6 @@ from medground.schema.errors import CheckpointError
 from medground.schema.record import ImageRecord, Region
 from medground.training.batch import Batch
 from pipelines.compare import compare
-from pipelines.scenes import load_scene, save_scene
 
 CONCEPTS = ("square", "dim_square")
 SIZE_PX = 64

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from medground.evaluation.scene import Scene, SceneImage, report_of
 from pipelines.by_source import by_source_table, of_source, sources_of
-from pipelines.scenes import Scene, SceneImage, report_of
 
 TRUE, FALSE = (0.0, 0.0, 10.0, 10.0), (50.0, 50.0, 60.0, 60.0)
 

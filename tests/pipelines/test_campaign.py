@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from medground.evaluation.detection import average_precision
+from medground.evaluation.scene import Scene, SceneImage, save_scene
 from pipelines.campaign import SHIPPED, Arm, campaigns, first_of, pooled, report, scene_file
 from pipelines.recipes import RECIPES
-from pipelines.scenes import Scene, SceneImage, save_scene
 
 BOX = (0.0, 0.0, 10.0, 10.0)
 

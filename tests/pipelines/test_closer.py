@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from medground.evaluation.scene import ENDING, load_scene
 from medground.inference.request import Looking
 from medground.model.bundle import Bundle
 from medground.model.bundle_write import save_bundle
@@ -13,7 +14,6 @@ from medground.model.grounder import Grounder
 from medground.schema.errors import UsageError
 from pipelines.closer import SMALL, _folds_of, main, phantoms
 from pipelines.fit import LIMB_NAME
-from pipelines.scenes import ENDING, load_scene
 from tests.model.shapes import trained_bundle
 
 

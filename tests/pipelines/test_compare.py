@@ -8,12 +8,13 @@ from PIL import Image
 
 from medground.evaluation.detection import average_precision, patients_of
 from medground.evaluation.froc import froc
+from medground.evaluation.scene import ENDING, Scene, SceneImage, load_scene, save_scene
 from medground.schema.errors import UsageError
 from medground.schema.result import Verdict
 from medground.tracking.runs import find_artifacts, open_run
 from pipelines.compare import compare, find_scenes, main
 from pipelines.curves import draw, froc_curve, precision_recall
-from pipelines.scenes import ENDING, Scene, SceneImage, load_scene, log_scene, save_scene
+from pipelines.scenes import log_scene
 
 BOXES = {"nodule": 300, "cavity": 12}
 SIZE = {"columns": 64, "rows": 48}

@@ -6,65 +6,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import ValidationError
 
 from medground.evaluation.detection import average_precision
+from medground.evaluation.scene import ENDING, save_scene
 from medground.evaluation.size_range import LARGE, MEDIUM, SMALL
-from medground.schema.errors import UsageError
-from pipelines.scenes import ENDING, Scene, SceneImage, figures_of, load_scene, log_scene, report_of, save_scene
-
-SIDES = (20, 60, 150)  # small, medium and large in an image of 640 px
-BOXES = {"nodule": 300, "cavity": 12}
-
-
-def made(**more) -> Scene:
-    """Each film has one nodule, each second a cavity; of each size most are found, and false boxes come between."""
-    images = []
-    for number in range(30):
-        scale = 1 + number % 4  # the same picture stored larger
-
-        def square(x: float, side: float, scale: int = scale) -> tuple[float, float, float, float]:
-            return x * scale, 0.0, (x + side) * scale, side * scale
-
-        side = SIDES[number % 3]
-        concepts = ("nodule", "cavity") if number % 2 else ("nodule",)
-        found = [(c, square(2, side), 0.9 - number / 100) for c in concepts if number % 5]
-        false = [("nodule", square(300, SIDES[(number + k) % 3]), 0.8 - (7 * number + k) / 300) for k in range(2)]
-        images.append(
-            SceneImage(
-                image_id=f"{number:02d}",
-                patient_id=f"p{number // 2}",
-                exhaustive_for=tuple(BOXES) if number % 4 else (),
-                truths=tuple((c, square(0, side)) for c in concepts),
-                detections=tuple(found + false),
-                columns=640 * scale,
-                rows=480 * scale,
-            )
-        )
-    return Scene(system="s", data="made films", training_boxes=BOXES, images=tuple(images), **more)
-
-
-def test_a_scene_survives_its_file_and_gives_the_report_it_came_from(tmp_path):
-    first = made(real_boxes={"nodule": 20, "cavity": 0})
-    path = tmp_path / f"chest{ENDING}"
-    save_scene(first, path)
-    again = load_scene(path)
-    assert again == first
-    assert report_of(again, resamples=20) == report_of(first, resamples=20)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UsageError, match="is no readable scene"):
-        load_scene(path)
-
-
-def test_a_file_from_before_real_boxes_and_image_sizes_is_read():
-    told = made().model_dump(mode="json")
-    del told["real_boxes"]
-    for image in told["images"]:
-        del image["columns"], image["rows"]
-    old = Scene.model_validate(told)
-    assert old.rarity() == BOXES
-    assert old.rare() == ["cavity"]
-    assert {image.columns_rows_px for image in old.truth()} == {None}
+from pipelines.scenes import figures_of, log_scene
+from tests.evaluation.made_scene import BOXES, made
 
 
 def test_rarity_is_decided_by_real_boxes():
@@ -120,18 +67,6 @@ def test_a_size_that_no_truth_has_gives_no_figure_and_no_truth_gives_none():
     assert names & {"ap50/small", "ap50/medium", "ap50/large"} == {"ap50/small"}
     empty = scene.model_copy(update={"images": tuple(i.model_copy(update={"truths": ()}) for i in scene.images)})
     assert not [f for f in figures_of(empty, resamples=10) if f.name.startswith(("ap", "froc"))]
-
-
-@pytest.mark.parametrize("real", [{"nodule": 1}, {"nodule": 1, "cavity": 2, "mass": 3}])
-def test_real_boxes_of_other_concepts_are_refused(real):
-    with pytest.raises(ValidationError, match="only one of them has"):
-        made(real_boxes=real)
-
-
-@pytest.mark.parametrize("size", [{"columns": None}, {"rows": None}, {"columns": 0}])
-def test_half_an_image_size_is_refused(size):
-    with pytest.raises(ValidationError, match=r"columns"):
-        SceneImage.model_validate(made().images[0].model_dump() | size)
 
 
 class Kept:

@@ -171,3 +171,18 @@ def test_the_side_without_a_model_brings_nothing_of_one() -> None:
     code = "import sys, medground.cli.serve; print(*{'torch', 'monai', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == ""
+
+
+def test_a_model_without_its_card_does_not_start_unless_it_may(tmp_path: Path) -> None:
+    more = f'[model]\ncard = "{tmp_path / "no-card"}"'
+    run = subprocess.run(
+        command(tmp_path, role="api", more=more), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.returncode == 2
+    assert f"is not served: there is no card at {tmp_path / 'no-card'}. Name its card" in run.stdout
+    with process(tmp_path, more=f"{more}\nrequire_card = false") as it, it.client() as client:
+        assert client.get("/v1/model").json()["card"]["state"] == "absent"
+        code, logged = it.end()
+    assert code == 0
+    warned = [line for line in map(json.loads, logged.splitlines()) if line["event"] == "model_without_card"]
+    assert [(line["level"], line["reason"]) for line in warned] == [("warning", "absent")]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from medground.data.columnar import REPORT, DataSet
 from medground.data.data_split import SPLIT, Split
 from medground.data.import_report import ImportReport
+from medground.data.reviewed import Counts, outcomes_of
 from medground.schema.errors import DataSetError
 from medground.schema.record import ImageRecord
 
@@ -53,6 +54,7 @@ class DataSetFacts:
         report: of the import; None where the data set was made otherwise.
         split: of this version; None where there is none.
         dropped: images that the split left out of every part.
+        outcomes: of reviews: concept to outcome to number; empty for data that no review is of.
     """
 
     name: str
@@ -71,6 +73,7 @@ class DataSetFacts:
     report: ImportReport | None
     split: Split | None
     dropped: int
+    outcomes: Counts = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -112,6 +115,7 @@ def facts_of(data: DataSet) -> DataSetFacts:
         report=report,
         split=split,
         dropped=dropped,
+        outcomes={concept: dict(counts) for concept, counts in sorted(tally.outcomes.items())},
     )
 
 
@@ -124,6 +128,7 @@ class _Tally:
         self.sets: Counter[frozenset[str]] = Counter()
         self.domains: Counter[str] = Counter()
         self.flags: Counter[str] = Counter()
+        self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         self._parts: dict[str, Counter[str]] = defaultdict(Counter)
         self._images: Counter[str] = Counter()
         self._lesions: dict[str, set[object]] = defaultdict(set)
@@ -144,6 +149,8 @@ class _Tally:
             self._parts[region.concept][part or "dropped"] += 1
             self._lesions[region.concept].add(region.lesion_id or (record.record_id, number))
             self._uncertain[region.concept] += region.uncertain
+        for concept, counts in outcomes_of(record).items():
+            self.outcomes[concept].update(counts)
         self._images.update({region.concept for region in record.regions})
 
     def concepts(self) -> dict[str, ConceptCount]:

@@ -19,6 +19,9 @@ HEADINGS = (
     "What the images say of themselves",
     "Checks run",
 )
+REVIEWS = "What reviewers made of it"
+"""A heading of data that come from reviews alone."""
+_OUTCOMES = ("accepted", "edited", "rejected", "added", "unreviewed")
 _LISTED = 10
 
 
@@ -46,6 +49,8 @@ def page_of(facts: DataSetFacts, stated: Stated, vocabulary: Vocabulary) -> str:
     lines = [f"# {facts.name}", ""]
     for heading, section in zip(HEADINGS, sections, strict=True):
         lines += [f"## {heading}", "", *section, ""]
+    if facts.outcomes:
+        lines += [f"## {REVIEWS}", "", *_outcomes(facts, vocabulary), ""]
     return "\n".join(lines)
 
 
@@ -154,6 +159,21 @@ def _checks(facts: DataSetFacts) -> Iterator[str]:
         (split is not None and not split.leaks, "that check passed"),
     ):
         yield f"- [{'x' if done else ' '}] {words}"
+
+
+def _outcomes(facts: DataSetFacts, vocabulary: Vocabulary) -> Iterator[str]:
+    yield (
+        "Findings by what the model called them, and by what became of them; added ones by what their reviewer called "
+        "them. Rejected boxes are no regions: they stand among the attributes of each image."
+    )
+    yield ""
+    names = {concept.key: concept.name for concept in vocabulary.concepts}
+    total = [sum(by.get(outcome, 0) for by in facts.outcomes.values()) for outcome in _OUTCOMES]
+    named = [
+        (f"{key} ({names.get(key, key)})", *(by.get(outcome, 0) for outcome in _OUTCOMES))
+        for key, by in facts.outcomes.items()
+    ]
+    yield from _table(("concept", *_OUTCOMES), [*named, ("**all**", *total)])
 
 
 def _tally(counts: Mapping[str, int]) -> str:

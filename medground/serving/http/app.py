@@ -9,11 +9,14 @@ from starlette.types import ASGIApp
 import medground
 from medground.serving.http import (
     audit,
+    cases,
     grounding,
     images,
     jobs,
     me,
     model,
+    model_card,
+    model_drift,
     operations,
     pacs,
     review_export,
@@ -27,7 +30,8 @@ from medground.serving.http.problems import Problem, add_problems
 from medground.serving.service import Service
 
 _TOLD = ("Content-Location", "Location", "Retry-After", "X-Frame", "X-Refused-Files", "X-Request-Id")
-_PARTS = (me, grounding, jobs, studies, images, pacs, review_export, reviews, signing, model, audit, operations)
+_OF_MODEL = (model, model_card, model_drift, cases)
+_PARTS = (me, grounding, jobs, studies, images, pacs, review_export, reviews, signing, *_OF_MODEL, audit, operations)
 DESCRIPTION = """\
 Send a study, ask a question in words, get boxes with calibrated scores, a DICOM structured report and a presentation
 state, or a plain "not found". Research software, not a medical device.

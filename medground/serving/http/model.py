@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from medground.model.scope import Scope
 from medground.schema.result import ModelInfo
+from medground.serving.http.model_card import CardStanding, standing_of
 from medground.serving.http.problems import problems
 from medground.serving.http.security import MayRead, ServiceOf
 
@@ -33,12 +34,14 @@ class ModelView(BaseModel):
         scope: the findings and kinds of image it answers about, with the thresholds of its verdicts and how many images
             of each finding it learned from.
         concepts: the findings by name and code.
+        card: whether its card was verified, and by whom it is signed.
     """
 
     info: ModelInfo
     intended_use: str
     scope: Scope
     concepts: tuple[ConceptView, ...]
+    card: CardStanding
 
 
 @router.get("/v1/model", responses=problems())
@@ -62,4 +65,5 @@ def model(service: ServiceOf, who: MayRead) -> ModelView:
             for concept in facts.vocabulary.concepts
             if concept.key in known
         ),
+        card=standing_of(service.card),
     )

@@ -26,6 +26,8 @@ from schemathesis.specs.openapi.checks import (
 
 from medground.serving.access.scope import Scope
 from medground.serving.config import HttpConfig
+from tests.inference.blob_reader import BlobReader
+from tests.model.made_cases import one_case
 from tests.serving.running import NODULE, Running, film, running
 
 CHECKS = [
@@ -42,12 +44,15 @@ REFUSALS = ["400", "401", "403", "404", "409", "413", "415", "422"]
 LEFT_OUT = {("GET /v1/reviews/export", negative_data_rejection)}  # a number is a time, too: seconds since 1970
 OPEN = {"GET /healthz", "GET /readyz"}
 NOTHING_TO_GET_WRONG = (
-    OPEN | {"GET /v1/me", "GET /v1/model", "GET /v1/pacs/sources", "GET /metrics"} | {"GET /v1/pacs/destinations"}
+    OPEN
+    | {"GET /v1/me", "GET /v1/model", "GET /v1/pacs/sources", "GET /metrics", "GET /v1/pacs/destinations"}
+    | {"GET /v1/model/card", "GET /v1/model/card.html"}
 )
 OUT_OF_REACH = {
     "DELETE /v1/jobs/{job}",  # not what the other routes are asked about
     "DELETE /v1/studies/{study}",
     "GET /v1/jobs/{job}/signed",  # nothing is signed
+    "GET /v1/model/card.html",  # nor has this model a card
     "GET /v1/pacs/studies",  # there is no archive
     "POST /v1/pacs/studies/search",
     "POST /v1/pacs/studies/pull",
@@ -65,6 +70,7 @@ class Known:
     study: str
     job: str
     instance: int
+    case: str
     session: requests.Session
 
 
@@ -72,7 +78,8 @@ class Known:
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     """A service with an answered study; nothing else is answered while it is asked."""
     folder = tmp_path_factory.mktemp("app")
-    with running(folder) as house, requests.Session() as session:
+    cases = one_case(1, "nodule", kept=True)
+    with running(folder, BlobReader(cases=cases)) as house, requests.Session() as session:
         session.trust_env = False
         content = film(folder, 1, NODULE).read_bytes()
         answer = house.client().post("/v1/ground", files={"file": ("a", content)}, data={"query": "is there a nodule?"})
@@ -80,7 +87,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
         study = house.job(job).study_key
         (series,) = house.client().get(f"/v1/studies/{study}/series").json()
         with house.answering.held():
-            yield Known(house, study, job, series["instances"][0]["id"], session)
+            yield Known(house, study, job, series["instances"][0]["id"], cases.known[0].id, session)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +112,11 @@ def about(case: Case, known: Known) -> None:
         return
     if case.path == "/v1/ground" and isinstance(case.body, dict):
         case.body = {"query": [f"nodule {query}" for query in case.body["query"]], "study": known.study}
-    for name, real in (("study", known.study), ("job", known.job), ("instance", known.instance)):
+    there = {"study": known.study, "job": known.job, "instance": known.instance, "case": known.case}
+    for name, real in there.items():
         for where in (case.path_parameters, case.query, case.body):
             if isinstance(where, dict) and re.fullmatch(
-                "([0-9a-f]{23}|[0-9a-f]{39}|[0-9]*)[02468ace]", str(where.get(name))
+                "([0-9a-f]{15}|[0-9a-f]{23}|[0-9a-f]{39}|[0-9]*)[02468ace]", str(where.get(name))
             ):
                 where[name] = real
 
