@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 from medground.client.client import Client
 from medground.data.phantom.chest_ct import chest_ct
@@ -235,29 +235,16 @@ def write_studies(folder: Path) -> list[list[Path]]:
     return [prior, ct, film]  # the newest is listed first
 
 
-def tour(browser: Browser, url: str, service: ServiceProcess, size: tuple[int, int], out: Path) -> int:
-    """All states at one size; returns how many pictures there are."""
-    folder = out / f"{size[0]}x{size[1]}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    damaged = out / "damaged.dcm"
-    damaged.write_bytes(bytes(128) + b"DICM" + bytes(range(200)))
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-    one = Tour(page, url, folder)
-    try:
-        one.through(service.token, damaged)
-        one.left_alone(service)
-    except Exception:
-        one.keep("where-it-stopped")
-        raise
-    finally:
-        damaged.unlink()
-        page.close()
-    return len(list(folder.iterdir()))
+def take(size: tuple[int, int], out: Path, folder: Path) -> int:
+    """All pictures of one size, with a service of their own, so that no answer is there before it is asked for.
 
+    Args:
+        size: of the window, points.
+        out: for the pictures.
+        folder: of the service; empty.
 
-def take(out: Path, folder: Path) -> None:
-    """All pictures.
+    Returns:
+        How many there are.
 
     Raises:
         UsageError: something did not start.
@@ -265,6 +252,10 @@ def take(out: Path, folder: Path) -> None:
     program = shutil.which("chromium")
     if program is None:
         raise UsageError("this needs chromium: apt-get install chromium")
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    damaged = folder / "damaged.dcm"
+    damaged.write_bytes(bytes(128) + b"DICM" + bytes(range(200)))
     service = ServiceProcess(folder)
     service.start()
     try:
@@ -273,11 +264,18 @@ def take(out: Path, folder: Path) -> None:
                 client.store(files)
         with viewer_process(service.url, folder) as url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            for size in SIZES:
-                say(f"{tour(browser, url, service, size, out)} pictures at {size[0]} x {size[1]}")
+            page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+            one = Tour(page, url, out)
+            try:
+                one.through(service.token, damaged)
+                one.left_alone(service)
+            except Exception:
+                one.keep("where-it-stopped")
+                raise
             browser.close()
     finally:
         service.stop()
+    return len(list(out.iterdir()))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -295,8 +293,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job; see `parser`."""
     args = parser().parse_args(argv)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            take(args.out, Path(folder))
+        for size in SIZES:
+            name = f"{size[0]}x{size[1]}"
+            with tempfile.TemporaryDirectory() as folder:
+                say(f"{take(size, args.out / name, Path(folder))} pictures of {name}")
     except MedgroundError as error:
         say(f"error: {error}")
         return error.exit_code

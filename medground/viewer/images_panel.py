@@ -181,7 +181,9 @@ def _choose_prior(session: Session, memory: Memory, study: Study, series: Listed
     if alike is None:
         return None
     shown, other = stage_series(chosen, alike), others[chosen]
-    when = "Prior" if other.study_date <= study.study_date else "Later study"
+    when = "Other study"
+    if other.study_date and study.study_date:
+        when = "Prior" if other.study_date <= study.study_date else "Later study"
     return shown.model_copy(update={"label": f"{when} of {date_words(other.study_date)}: {shown.label}"})
 
 

@@ -54,7 +54,7 @@ def test_a_link_is_refused(tmp_path):
         ("stated.yaml", b"model: [", "is no YAML"),
         ("stated.yaml", b"model: another", "lacks something"),
         (SCENE, b"no gzip at all", "is no scene"),
-        (SCENE, gzip.compress(b"{}"), "is no scene"),
+        (SCENE, gzip.compress(b"{}", mtime=0), "is no scene"),
         (SCENE, files_of({"films": four_films()})[SCENE][:-1], "cut short"),
         (SCENE, files_of({"films": four_films()})[SCENE] + b"x", "followed by something"),
     ],
