@@ -49,9 +49,10 @@ class Reader:
     def open(self, words: str) -> float:
         """Open a study; seconds until all its images are there."""
         self.page.goto(self._url)
-        self.page.get_by_role("button", name="Model limits").wait_for()
-        if self.page.get_by_role("button", name="Work list").count():
-            self.page.get_by_role("button", name="Work list").click()
+        back, search = self.page.get_by_role("button", name="← Work list"), self.page.get_by_label("Search")
+        back.or_(search).first.wait_for()
+        if back.count():
+            back.click()
         self.page.get_by_label("Search").fill(words)
         self.page.get_by_label("Search").press("Enter")
         expect(self.page.get_by_role("button", name="Open study")).to_have_count(1, timeout=60_000)
@@ -165,6 +166,7 @@ def _figures(reader: Reader, args: argparse.Namespace) -> list[tuple[str, str]]:
         reader.page.keyboard.press("End")
     after = reader.memory_mib()
     scrolled = f"before {before:.0f} MiB, highest {peak:.0f}, after {args.minutes:g} minutes {after:.0f}"
+    say(f"memory: {scrolled}")
     figures.append((f"{ct}, memory of the page while scrolling", scrolled))
     reader.open(f"PHANTOM-{_SEED + 1}")
     figures.append((f"film of {args.film} px, window drag", f"{reader.drag_frames_s(200):.0f} frames a second"))

@@ -21,6 +21,7 @@ from medground.inference.learnt_cases import cases_of
 from medground.inference.lexicon import HAN
 from medground.model.bundle import Bundle
 from medground.model.cases import ADDED_BY_HAND, Cases, Picture, diverse
+from medground.model.cases import MOST_CASES as MOST_OF_BUNDLE
 from medground.model.class_example import Example, Seen, see
 from medground.model.grounder import Grounder
 from medground.model.new_class import add_class
@@ -155,18 +156,21 @@ def look(bundle: Bundle, records: Sequence[ImageRecord], key: str, progress: Pro
 def cases_from(
     bundle: Bundle, records: Sequence[ImageRecord], key: str, seen: Sequence[Seen], *, keep_thumbnails: bool
 ) -> Cases:
-    """The regions of the class as cases.
+    """The regions of the class as cases: those that the bundle would show, and as many as it has room for.
 
     Args:
-        bundle: whose vocabulary has the class.
+        bundle: has the class already.
         records: images that show the class.
         key: of the class.
         seen: what the network made of each.
         keep_thumbnails: whether a picture of each region is kept.
     """
-    every = np.concatenate([one.regions_GF.numpy() for one in seen])
-    kept, start, parts = set(diverse(every, MOST_CASES)), 0, []
-    for record, one in zip(records, seen, strict=True):
+    shown = [(record, one) for record, one in zip(records, seen, strict=True) if bundle.may_show_cases(key, one.domain)]
+    if not shown:
+        return Cases()
+    every = np.concatenate([one.regions_GF.numpy() for _, one in shown])
+    kept, start, parts = set(diverse(every, min(MOST_CASES, room_for_cases(bundle)))), 0, []
+    for record, one in shown:
         regions = _regions_of(record, key)
         rows = [row for row in range(len(regions)) if start + row in kept]
         start += len(regions)
@@ -183,6 +187,11 @@ def cases_from(
                 )
             )
     return reduce(Cases.joined, parts, Cases())
+
+
+def room_for_cases(bundle: Bundle) -> int:
+    """How many more cases the bundle can hold."""
+    return max(0, MOST_OF_BUNDLE - len(bundle.cases.known))
 
 
 def self_check(

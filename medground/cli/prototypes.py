@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from medground.cli.class_examples import MOST_CASES as MOST_OF_CLASS
 from medground.cli.class_examples import (
     AddOptions,
     SelfCheck,
@@ -17,16 +18,19 @@ from medground.cli.class_examples import (
     concept_of,
     labelled_images,
     look,
+    room_for_cases,
     self_check,
 )
 from medground.cli.progress import image_progress, stage
 from medground.inference.understand import understand
 from medground.model.bundle import Bundle, read_bundle
 from medground.model.bundle_write import save_bundle
+from medground.model.cases import ADDED_BY_HAND, MOST_CASES, Cases
 from medground.model.class_example import Seen
 from medground.model.grounder import load_grounder
 from medground.model.new_class import add_class, known_classes, remove_class
 from medground.schema.errors import UsageError
+from medground.schema.rarity import RARE_REAL_BOXES
 
 _FEW = 2
 
@@ -63,8 +67,7 @@ def run_add(options: AddOptions) -> int:
         origin = "was added before" if known.added else "comes from training and keeps the words it learned"
         _say(console, f"{concept.key} {origin}; images behind its prototypes: {known.images} + {len(records)}")
     _print_added(grown, concept.key, seen, console)
-    pictures = "a picture of each" if cases.pictures else "no pictures"
-    _say(console, f"{len(cases.known)} regions are kept as cases to show beside what is found, {pictures}")
+    _print_cases(grown, concept.key, seen, cases, console)
     _print_check(check, bundle.scope.default_min_score, console)
     _warn(grown, concept.key, seen, stderr)
     _say(console, f"written to {options.out}")
@@ -92,17 +95,21 @@ def run_list(folder: Path, base: str | None = None) -> int:
 
 
 def run_remove(folder: Path, key: str, out: Path, base: str | None = None) -> int:
-    """Write a bundle without an added class.
+    """Write a bundle without an added class, or without the cases that were added to a class from training.
 
     Returns:
         Exit code 0.
 
     Raises:
-        UsageError: the class was not added, or `out` is there already.
+        UsageError: neither the class nor cases of it were added, or `out` is there already.
     """
     _check_absent(out)
-    save_bundle(remove_class(read_bundle(folder, base=base), key), out)
-    _say(Console(), f"{key} removed; written to {out}")
+    bundle = read_bundle(folder, base=base)
+    left = remove_class(bundle, key)
+    save_bundle(left, out)
+    gone = len(bundle.cases.known) - len(left.cases.known)
+    what = key if bundle.is_added(key) else f"{gone} added cases of {key}, which comes from training and stays,"
+    _say(Console(), f"{what} removed; written to {out}")
     return 0
 
 
@@ -120,6 +127,33 @@ def _print_added(bundle: Bundle, key: str, seen: Sequence[Seen], console: Consol
         f"{key} ({known.concept.name}): {len(seen)} images ({kinds}), {sum(one.boxes for one in seen)} boxes, "
         f"{rows} locations, {known.prototypes} prototypes with {known.share:.0%} of its score",
     )
+
+
+def _print_cases(bundle: Bundle, key: str, seen: Sequence[Seen], cases: Cases, console: Console) -> None:
+    """How many regions were kept as cases, and why not more.
+
+    Args:
+        bundle: with the cases.
+        key: of the class.
+        seen: what the network made of each image.
+        cases: that were kept.
+        console: to print on.
+    """
+    pictures = "a picture of each" if cases.pictures else "no pictures"
+    _say(console, f"{len(cases.known)} regions are kept as cases to show beside what is found, {pictures}")
+    shown = {one.domain: bundle.may_show_cases(key, one.domain) for one in seen}
+    for domain in (domain for domain, is_shown in shown.items() if not is_shown):
+        _say(
+            console,
+            f"no region on a {domain.value} is kept: {RARE_REAL_BOXES} or more real boxes stand behind {key} there, so "
+            "that it is shown without cases",
+        )
+    by_hand = {one.domain for one in bundle.cases.known if (one.concept, one.source) == (key, ADDED_BY_HAND)}
+    if any(not shown.get(domain, True) for domain in by_hand):
+        _say(console, f"cases of {key} that were added before are in the bundle; `prototypes remove` takes them out")
+    wanted = min(MOST_OF_CLASS, sum(one.boxes for one in seen if shown[one.domain]))
+    if room_for_cases(bundle) == 0 and len(cases.known) < wanted:
+        _say(console, f"the bundle is full with {MOST_CASES} cases: {len(cases.known)} of {wanted} were kept")
 
 
 def _print_check(check: SelfCheck | None, min_score: float, console: Console) -> None:

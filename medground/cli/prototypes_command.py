@@ -42,12 +42,12 @@ def add_prototypes(app: typer.Typer) -> None:
     @prototypes.command()
     def remove(
         bundle: Annotated[Path, _BUNDLE],
-        concept: Annotated[str, typer.Option(help="Key of a class that `add` added.")],
+        concept: Annotated[str, typer.Option(help="Key of a class that `add` added, or added cases to.")],
         out: Annotated[Path, _OUT],
         base: Annotated[str | None, _BASE] = None,
         debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
     ) -> None:
-        """Write a bundle without a class that was added to it."""
+        """Write a bundle without a class that was added to it; a class from training loses the cases added to it."""
 
         def work() -> int:
             from medground.cli.prototypes import run_remove

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydicom import Dataset
 
 from medground.dicom.elements import functional_item, numbers
@@ -39,7 +41,7 @@ def _own(dataset: Dataset, frame: int, normal: Vector) -> float | None:
     item = functional_item(dataset, frame, "PlanePositionSequence")
     position = numbers(item, "ImagePositionPatient", 3) if item is not None else None
     orientation = plane_elements(dataset, frame)[1]
-    if position is None or orientation is None or _dot(_normal(orientation), normal) < _SAME_NORMAL:
+    if position is None or orientation is None or not _is_along(_normal(orientation), normal):
         return None
     return _dot((position[0], position[1], position[2]), normal)
 
@@ -57,6 +59,11 @@ def _grid(dataset: Dataset, header: ImageHeader, normal: Vector) -> tuple[float 
 
 def _normal(orientation: Orientation) -> Vector:
     return Plane((0.0, 0.0, 0.0), orientation, (1.0, 1.0)).normal
+
+
+def _is_along(one: Vector, other: Vector) -> bool:
+    """Whether two normals have one direction: headers round cosines, so none is of length one exactly."""
+    return _dot(one, other) > _SAME_NORMAL * math.hypot(*one) * math.hypot(*other)
 
 
 def _dot(one: Vector, other: Vector) -> float:

@@ -13,6 +13,7 @@ BoxPx = tuple[float, float, float, float]
 
 LARGEST_PX: Final = 128
 _AROUND: Final = 2.0  # long sides of the lesion that the picture shows
+_LEAST_PX: Final = 0.01  # of a box on the picture: what a box is rounded to
 _LEAST_SHARE: Final = 0.2  # of the image's long side: a small lesion needs its surroundings to be placed by eye
 
 
@@ -24,7 +25,7 @@ def thumbnail(pixels_HW: NDArray[np.float32], box_xyxy_px: BoxPx) -> tuple[NDArr
         box_xyxy_px: the lesion, pixels of the image.
 
     Returns:
-        The picture, at most `LARGEST_PX` a side, and the lesion's box on it.
+        The picture, at most `LARGEST_PX` a side, and the lesion's box on it, at least a hundredth of a pixel a side.
     """
     rows, columns = pixels_HW.shape
     x1, y1, x2, y2 = box_xyxy_px
@@ -36,10 +37,18 @@ def thumbnail(pixels_HW: NDArray[np.float32], box_xyxy_px: BoxPx) -> tuple[NDArr
     grey = Image.fromarray(np.rint(np.clip(pixels_HW[top:bottom, left:right], 0, 1) * 255).astype(np.uint8))
     small = np.asarray(grey.resize((width, height), Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC))
     across, down = width / (right - left), height / (bottom - top)
-    box = ((x1 - left) * across, (y1 - top) * down, (x2 - left) * across, (y2 - top) * down)
-    most = (width, height, width, height)
-    x1, y1, x2, y2 = (float(np.clip(round(edge, 2), 0, end)) for edge, end in zip(box, most, strict=True))
+    x1, x2 = _edges((x1 - left) * across, (x2 - left) * across, width)
+    y1, y2 = _edges((y1 - top) * down, (y2 - top) * down, height)
     return small, (x1, y1, x2, y2)
+
+
+def _edges(low: float, high: float, most: int) -> tuple[float, float]:
+    """Both edges rounded, on the picture, and apart: a sliver has a width, too."""
+    low, high = (float(np.clip(round(edge, 2), 0, most)) for edge in (low, high))
+    if low < high:
+        return low, high
+    low = min(low, most - _LEAST_PX)
+    return low, round(low + _LEAST_PX, 2)
 
 
 def _span(middle: float, side: float, most: int) -> tuple[int, int]:

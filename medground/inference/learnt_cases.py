@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medground.data.pairs.facts import Facts
 from medground.imaging.thumbnail import thumbnail
 from medground.inference.looks import LOOKS
-from medground.model.cases import Case, Cases, Picture, case_id
+from medground.model.cases import MOST_MM, Case, Cases, Picture, case_id
 from medground.schema.record import ImageRecord
 from medground.schema.vocabulary import Vocabulary
 
@@ -80,4 +80,5 @@ def _longest_mm(record: ImageRecord, index: int) -> float | None:
     if record.spacing_mm is None:
         return None
     box, (between_rows, between_columns) = record.regions[index].box, record.spacing_mm
-    return round(max(box.width_px * between_columns, box.height_px * between_rows), 1)
+    longest_mm = round(max(box.width_px * between_columns, box.height_px * between_rows), 1)
+    return longest_mm if 0 < longest_mm <= MOST_MM else None  # beyond that the spacing is wrong

@@ -34,6 +34,7 @@ from medground.model.familiarity import Familiarity
 from medground.model.network import GroundingNetwork, channels_last
 from medground.model.roi import SAMPLES
 from medground.model.scope import Scope
+from medground.schema.anatomy import Domain
 from medground.schema.errors import BundleDamagedError, BundleMissingError
 from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
@@ -51,6 +52,16 @@ class Bundle:
     familiarity: Familiarity
     summary: dict[str, Any]
     cases: Cases = field(default_factory=Cases)
+
+    def is_added(self, concept: str) -> bool:
+        """Whether a class was added after training."""
+        classes = self.network.config.classes
+        return concept in classes and bool(self.network.prototypes.added_C[classes.index(concept)])
+
+    def may_show_cases(self, concept: str, domain: Domain) -> bool:
+        """Whether findings of a class on a kind of image are shown with cases, where there are some: it is rare."""
+        entry = self.scope.find(concept, domain)
+        return self.is_added(concept) or (entry is not None and entry.is_rare)
 
 
 def read_bundle(folder: Path | None = None, *, base: str | Path | None = None) -> Bundle:

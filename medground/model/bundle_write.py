@@ -71,7 +71,7 @@ def _write(bundle: Bundle, partial: Path) -> None:
         (partial / f"{name}.json").write_text(part.model_dump_json(indent=1) + "\n", encoding="utf-8")
     summary = json.dumps(bundle.summary, indent=1, ensure_ascii=False, sort_keys=True)
     (partial / "training_summary.json").write_text(summary + "\n", encoding="utf-8")
-    write_cases(bundle.cases, partial)
+    write_cases(bundle.cases, partial, bundle.vocabulary)
     files = sorted(path for path in partial.rglob("*") if path.is_file())
     too_large = [path.name for path in files if path.stat().st_size > MAX_FILE_BYTES]
     if too_large and isinstance(network.backbone, CompactBackbone):

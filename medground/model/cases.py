@@ -26,6 +26,7 @@ from medground.schema.result import CASE_ID, BoxPx
 
 MOST_CASES: Final = 512  # of a bundle: with pictures of the largest size they stay below the limit for a file
 MOST_SHOWN: Final = 4
+MOST_MM: Final = 2000
 PHANTOM: Final = "phantom"
 ADDED_BY_HAND: Final = "added to this bundle"  # what a user calls a data set may name a patient
 
@@ -53,7 +54,8 @@ class Case(StrictConfig):
         domain: kind of its image.
         side: of the patient, where known.
         zone: third of the chest, where known.
-        longest_mm: longest side of its box, where the spacing is known; on a radiograph at the detector.
+        longest_mm: longest side of its box, where the spacing is known and can be right; on a radiograph at the
+            detector.
         appearance: words that are true of it.
         source: where it comes from; never a file's name.
         synthetic: whether it was made by code.
@@ -66,7 +68,7 @@ class Case(StrictConfig):
     domain: Domain
     side: Side | None = None
     zone: Zone | None = None
-    longest_mm: float | None = Field(default=None, gt=0, le=2000)
+    longest_mm: float | None = Field(default=None, gt=0, le=MOST_MM)
     appearance: tuple[str, ...] = Field(default=(), max_length=16)
     source: str = Field(max_length=80)
     synthetic: bool
@@ -148,9 +150,10 @@ class Cases:
             raise UsageError(f"a bundle holds at most {MOST_CASES} cases, these are {len(joined.known)}")
         return joined
 
-    def without(self, concept: str) -> Cases:
-        """These but for those of a class."""
-        return self.only([row for row, one in enumerate(self.known) if one.concept != concept])
+    def without(self, concept: str, source: str | None = None) -> Cases:
+        """These but for those of a class, or but for those of it that come from one source."""
+        gone = [one.concept == concept and source in (None, one.source) for one in self.known]
+        return self.only([row for row, is_gone in enumerate(gone) if not is_gone])
 
     def only(self, rows: Sequence[int]) -> Cases:
         """The cases of these rows, in their order."""
@@ -166,15 +169,15 @@ def diverse(features_ND: NDArray[np.float32], most: int) -> list[int]:
         features_ND: of all there are.
         most: rows to choose.
     """
-    if not len(features_ND):
+    if most < 1 or not len(features_ND):
         return []
-    alike_NN = unit(features_ND) @ unit(features_ND).T
-    chosen = [int(alike_NN.mean(0).argmax())]
-    nearest_N = alike_NN[chosen[0]].copy()
+    unit_ND = unit(features_ND)
+    chosen = [int((unit_ND @ unit_ND.mean(0)).argmax())]
+    nearest_N = unit_ND @ unit_ND[chosen[0]]
     while len(chosen) < min(most, len(features_ND)):
         nearest_N[chosen] = np.inf
         chosen.append(int(nearest_N.argmin()))
-        nearest_N = np.maximum(nearest_N, alike_NN[chosen[-1]])
+        nearest_N = np.maximum(nearest_N, unit_ND @ unit_ND[chosen[-1]])
     return chosen
 
 

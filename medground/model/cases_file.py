@@ -33,25 +33,33 @@ class _Listed(StrictConfig):
     cases: tuple[Case, ...] = Field(max_length=MOST_CASES)
 
 
-def write_cases(cases: Cases, folder: Path) -> None:
+def write_cases(cases: Cases, folder: Path, vocabulary: Vocabulary) -> None:
     """Write the two files; nothing where there are no cases.
 
+    Args:
+        cases: of the bundle.
+        folder: of the bundle.
+        vocabulary: of the bundle; a case is of a finding in it.
+
     Raises:
-        BundleError: they would be too large.
+        BundleError: they would be too large, or could not be read again; nothing was written.
     """
     if not cases.known:
         return
     arrays = {_FEATURES: np.ascontiguousarray(cases.features_ND)}
     arrays |= {f"{_PICTURE}{key}": np.ascontiguousarray(picture) for key, picture in cases.pictures.items()}
-    contents = {
-        WORDS_FILE: (_Listed(cases=cases.known).model_dump_json(indent=1) + "\n").encode(),
-        NUMBERS_FILE: save(arrays),
-    }
+    try:
+        words = (_Listed(cases=cases.known).model_dump_json(indent=1) + "\n").encode()
+        contents = {WORDS_FILE: words, NUMBERS_FILE: save(arrays)}
+        for name, content in contents.items():
+            if len(content) > MOST_BYTES[name]:
+                raise BundleError(
+                    f"{name} would have {len(content)} bytes, at most {MOST_BYTES[name]} are read: keep fewer cases"
+                )
+        _parsed(words, contents[NUMBERS_FILE], vocabulary)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise BundleError(f"the cases could not be read again: {_why(error)[:200]}") from error
     for name, content in contents.items():
-        if len(content) > MOST_BYTES[name]:
-            raise BundleError(
-                f"{name} would have {len(content)} bytes, at most {MOST_BYTES[name]} are read: keep fewer cases"
-            )
         (folder / name).write_bytes(content)
 
 
@@ -67,17 +75,21 @@ def read_cases(folder: Path, vocabulary: Vocabulary) -> Cases:
     """
     try:
         words, numbers = (_content(folder / name) for name in CASE_FILES)
-        known = _Listed.model_validate_json(words).cases
-        arrays: dict[str, NDArray[np.generic]] = load(numbers)
-        return _checked(known, arrays, vocabulary)
-    except ValidationError as error:
-        raise _damaged(folder, f"{WORDS_FILE}: {error.errors()[0]['msg']}") from error
+        return _parsed(words, numbers, vocabulary)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise _damaged(folder, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+        raise BundleDamagedError(f"the cases of the bundle at {folder} cannot be read: {_why(error)[:200]}") from error
 
 
-def _damaged(folder: Path, why: str) -> BundleDamagedError:
-    return BundleDamagedError(f"the cases of the bundle at {folder} cannot be read: {why[:200]}")
+def _parsed(words: bytes, numbers: bytes, vocabulary: Vocabulary) -> Cases:
+    known = _Listed.model_validate_json(words).cases
+    arrays: dict[str, NDArray[np.generic]] = load(numbers)
+    return _checked(known, arrays, vocabulary)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return f"{WORDS_FILE}: {error.errors()[0]['msg']}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _content(path: Path) -> bytes:

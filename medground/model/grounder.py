@@ -257,9 +257,7 @@ class Grounder:
 
     def _is_added(self, concept: str) -> bool:
         """Whether its class was added after training: then neither its words nor the whole image say anything of it."""
-        network = self.bundle.network
-        classes = network.config.classes
-        return concept in classes and bool(network.prototypes.added_C[classes.index(concept)])
+        return self.bundle.is_added(concept)
 
     def _presence(self, concept: str, raw: RawReading, domain: Domain) -> float:
         """Of an added class, it is there as surely as in its best box; of others, by the presence curve."""
@@ -332,9 +330,7 @@ class Grounder:
 
     def _shows_cases(self, concept: str, domain: Domain) -> bool:
         """Whether findings of a class are shown with cases: it is rare, and there are some."""
-        entry = self.bundle.scope.find(concept, domain)
-        is_rare = self._is_added(concept) or (entry is not None and entry.is_rare)
-        return is_rare and self.bundle.cases.are_of(concept, domain)
+        return self.bundle.may_show_cases(concept, domain) and self.bundle.cases.are_of(concept, domain)
 
     def _regions(
         self, pyramid: Pyramid, row: int, concepts: Sequence[str], frame_boxes: Sequence[Tensor], domain: Domain

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from medground.model.bundle import Bundle
+from medground.model.cases import ADDED_BY_HAND
 from medground.model.class_example import Seen
 from medground.model.network import GroundingNetwork
 from medground.model.prototypes import PrototypeBank
@@ -109,12 +110,17 @@ def add_class(bundle: Bundle, concept: Concept, examples: Sequence[Seen]) -> Bun
 def remove_class(bundle: Bundle, key: str) -> Bundle:
     """A bundle without a class that was added to it; words and cases that came with the class go, too.
 
+    Of a class from training only the cases go that were added to it.
+
     Raises:
-        UsageError: if the bundle has no such class, or has it from training.
+        UsageError: if the bundle has no such class, or has it from training and no cases were added to it.
     """
     bank, classes = bundle.network.prototypes, bundle.network.config.classes
     added = [known.concept.key for known in known_classes(bundle) if known.added]
     if key not in added:
+        cases = bundle.cases.without(key, ADDED_BY_HAND)
+        if len(cases.known) < len(bundle.cases.known):
+            return replace(bundle, info=bundle.info.model_copy(update={"sha256": ""}), cases=cases)
         was = "comes from training and cannot be taken out" if key in classes else "is no class of this bundle"
         raise UsageError(f"{key!r} {was}; added were: {', '.join(added) or 'none'}")
     kept = [column for column, name in enumerate(classes) if name != key]

@@ -117,7 +117,7 @@ class Workflows:
         }
         self._dbos = DBOS(config=config)
         self._polling: dict[str, Polling] = {}
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
 
         @DBOS.step(name="answer_step")
         def answer_step(job_id: str, attempt: int) -> None:
@@ -140,19 +140,10 @@ class Workflows:
         self._answer, self._deliver = answer, deliver
 
     def __enter__(self) -> Self:
-        at_once = {self._answers: self._jobs_at_once} | dict.fromkeys(
-            (DELIVER, *self._ways.values()), DELIVERIES_AT_ONCE
-        )
         DBOS.listen_queues([])  # the threads below do: those of DBOS can only look every so often
         DBOS.launch()
-        for name, count in at_once.items():
-            queue = DBOS.register_queue(
-                name, worker_concurrency=count, polling_interval_sec=SELDOM_S, on_conflict="always_update"
-            )
-            polling = self._polling[name] = Polling()
-            given = (polling, self._dbos, queue)
-            self._threads.append(threading.Thread(target=queue_worker_thread, args=given, name=name, daemon=True))
-            self._threads[-1].start()
+        for name in (self._answers, DELIVER, *self._ways.values()):
+            self._listen(name)
         return self
 
     def __exit__(
@@ -160,9 +151,26 @@ class Workflows:
     ) -> None:
         for one in self._polling.values():
             one.set()
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join(_JOIN_S)
         DBOS.destroy(workflow_completion_timeout_sec=10)
+
+    def _listen(self, name: str) -> None:
+        """Have a thread look at a queue; the queue is written anew, for a thread ends where it is gone."""
+        count = self._jobs_at_once if name == self._answers else DELIVERIES_AT_ONCE
+        queue = DBOS.register_queue(
+            name, worker_concurrency=count, polling_interval_sec=SELDOM_S, on_conflict="always_update"
+        )
+        polling = self._polling[name] = Polling()
+        given = (polling, self._dbos, queue)
+        thread = self._threads[name] = threading.Thread(target=queue_worker_thread, args=given, name=name, daemon=True)
+        thread.start()
+
+    def listen_again(self) -> None:
+        """Start anew the threads that have ended before their time."""
+        for name, thread in self._threads.items():
+            if not thread.is_alive():
+                self._listen(name)
 
     def answer(self, run_id: str, job_id: str, attempt: int) -> None:
         """Begin to answer a job, unless that was begun before."""

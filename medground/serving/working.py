@@ -15,7 +15,7 @@ from medground.audit.event import Action
 from medground.inference.reader import Reader
 from medground.schema.errors import MedgroundError
 from medground.serving.archives import open_archives
-from medground.serving.dispatcher import Chore, Dispatcher
+from medground.serving.dispatcher import WATCH_EVERY_US, Chore, Dispatcher
 from medground.serving.model import SharedReader
 from medground.serving.rules import Completion
 from medground.serving.service import SYSTEM, Service
@@ -99,7 +99,11 @@ def _chores(service: Service, workflows: Workflows) -> list[Chore]:
     def forget_workflows() -> None:
         workflows.forget_ended(utc_now() - WORKFLOWS_KEPT)
 
-    chores = [Chore(service.retention.run, HOUSEKEEPING_EVERY_US), Chore(forget_workflows, HOUSEKEEPING_EVERY_US)]
+    chores = [
+        Chore(workflows.listen_again, WATCH_EVERY_US),
+        Chore(service.retention.run, HOUSEKEEPING_EVERY_US),
+        Chore(forget_workflows, HOUSEKEEPING_EVERY_US),
+    ]
     if service.config.anchor_file is not None:
         anchors = AnchorFile(service.config.anchor_file)
         chores.append(Chore(lambda: _anchor(service, anchors), ANCHOR_EVERY_US))

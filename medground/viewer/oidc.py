@@ -23,6 +23,7 @@ from medground.viewer.config import OidcSignIn
 _LIFE_S, _MOST = 600.0, 10_000
 _MAX_ANSWER_BYTES, _TIMEOUT_S = 256 * 2**10, 10.0
 _REFUSED = (400, 401, 403)  # RFC 6749, 5.2: 400, and 401 where the client is not known; some answer 403
+_FOR_GOOD = ("invalid_grant", "invalid_client", "unauthorized_client")  # of its errors: asking again does not help
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Granted:
 
 
 class IssuerRefusedError(AccessError):
-    """The issuer was reached and says no."""
+    """The token endpoint says no, and will say so again."""
 
 
 class CodeFlow:
@@ -190,8 +191,10 @@ class CodeFlow:
         if not isinstance(found, dict):
             raise AccessError(f"the issuer answered {status} and nothing that can be read")
         if status != 200:
-            kind = IssuerRefusedError if status in _REFUSED else AccessError
-            raise kind(f"the issuer refused: {str(found.get('error', status))[:100]}")
+            told = found.get("error", status)
+            is_for_good = method == "POST" and status in _REFUSED and told in _FOR_GOOD
+            kind = IssuerRefusedError if is_for_good else AccessError
+            raise kind(f"the issuer refused: {str(told)[:100]}")
         return found
 
 
@@ -199,7 +202,7 @@ def _life_s(told: object) -> float | None:
     """Seconds of an access token; some issuers write the number as text."""
     try:
         life_s = float(told) if isinstance(told, int | float | str) else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return life_s if 0 < life_s < math.inf else None
 

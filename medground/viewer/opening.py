@@ -8,8 +8,9 @@ from typing import IO, cast
 
 import streamlit as st
 
+from medground.client.errors import ServiceError
 from medground.client.parts import FoundStudy, Stored
-from medground.schema.errors import MedgroundError
+from medground.schema.errors import MedgroundError, UsageError
 from medground.viewer.memory import Memory
 from medground.viewer.sessions import Session
 from medground.viewer.uploads import LIMIT_WORDS, let_go
@@ -51,7 +52,7 @@ def _show_files(session: Session, memory: Memory) -> None:
             try:
                 stored = session.client.store_files(cast(Sequence[IO[bytes]], chosen))
             except MedgroundError as error:
-                st.error(f"Nothing was stored. {fault_words(error)}")
+                st.error(unsent_words(error))
                 return
         let_go(chosen)
         st.session_state[_TURN] = turn + 1  # another key is another uploader, without files
@@ -70,6 +71,17 @@ def _open(stored: Stored, memory: Memory) -> None:
         st.success(
             f"{stored.accepted} images of {len(stored.studies)} studies are here now. Open one in the work list."
         )
+
+
+def unsent_words(error: MedgroundError) -> str:
+    """What became of files whose sending broke off, and why: they go in several requests, and some may be stored.
+
+    Args:
+        error: that ended it.
+    """
+    is_nothing = isinstance(error, UsageError) or (isinstance(error, ServiceError) and error.kind == "unreadable-input")
+    stored = "Nothing was stored." if is_nothing else "Not everything was stored; sending it again is safe."
+    return f"{stored} {fault_words(error)}"
 
 
 def refused_words(refused: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from medground.schema.errors import AccessError
 from medground.viewer.oidc import Granted, IssuerRefusedError
 
 _BEFORE_S, _SHARE = 60.0, 0.2  # renewed so long before the end, or in the last fifth of a short life
-_PAUSE_S = 10.0  # between two tries while the issuer is away and the token still counts
+_PAUSE_S = 10.0  # between the end of a try that failed and the next one
 _ENDED = "Your organisation does not renew your sign-in any more. What was saved is kept."
 
 
@@ -35,6 +35,7 @@ class RenewedToken:
         self._renew, self._clock, self._lock = renew, clock, threading.Lock()
         self._is_ended = False
         self._due_s: float | None = None
+        self._fault = ""  # of the last try
         self._take(granted, clock())
 
     def __call__(self) -> str:
@@ -45,11 +46,13 @@ class RenewedToken:
             AccessError: it has run out, and the issuer does not answer.
         """
         with self._lock:  # a refresh token often counts once: two threads must not send the same
-            now = self._clock()
+            now, refresh_token = self._clock(), self._granted.refresh_token
             if self._is_ended:
                 raise SignInEndedError(_ENDED)
-            if self._granted.refresh_token is not None and self._due_s is not None and now >= self._due_s:
-                self._replace(self._granted.refresh_token, now)
+            if refresh_token is not None and self._due_s is not None and now >= self._due_s:
+                self._replace(refresh_token, now)
+            elif self._fault and now >= self._ends_s:
+                raise AccessError(self._fault)
             return self._granted.access_token
 
     def _replace(self, refresh_token: str, now: float) -> None:
@@ -58,12 +61,13 @@ class RenewedToken:
         except IssuerRefusedError as error:
             self._is_ended = True
             raise SignInEndedError(_ENDED) from error
-        except AccessError:
-            if now >= self._ends_s:
+        except AccessError as error:
+            failed_s = self._clock()  # an issuer that hangs took longer than the pause
+            self._due_s, self._fault = failed_s + _PAUSE_S, str(error)
+            if failed_s >= self._ends_s:
                 raise
-            self._due_s = now + _PAUSE_S
 
     def _take(self, granted: Granted, now: float) -> None:
         life_s = granted.life_s
-        self._granted, self._ends_s = granted, now + (life_s or 0.0)
+        self._granted, self._ends_s, self._fault = granted, now + (life_s or 0.0), ""
         self._due_s = None if life_s is None else self._ends_s - min(_BEFORE_S, _SHARE * life_s)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import streamlit as st
 
 from medground.client.errors import ServiceError
 from medground.client.parts import Case
+from medground.schema.errors import MedgroundError
 from medground.schema.result import Finding
+from medground.viewer.renewal import SignInEndedError
 from medground.viewer.sessions import Session
+
+Answered = TypeVar("Answered")
 
 _LIFE_S = 3600.0  # a case never changes; whether the service still has it is looked up again
 _PICTURE_PX = 96
@@ -27,32 +32,48 @@ def show_similar(session: Session, finding: Finding, names: Mapping[str, str]) -
         names: of findings, by key.
 
     Raises:
-        MedgroundError: the service does not answer.
+        MedgroundError: the person's credentials count no more.
     """
     with st.expander("Similar cases the model learnt from"):
         st.caption(
-            f"The model learnt {finding.concept.name} from few real images. To it, these of its examples are most like "
-            "this region (1: the same). They prove nothing about this patient."
+            f"The model learnt {finding.concept.name} from few or no real images. To it, these of its examples are "
+            "most like this region (1: the same). They prove nothing about this patient."
         )
+        fault: MedgroundError | None = None
         for one in finding.similar:
             try:
-                st.html(_shown(session, one.case, one.similarity, names))
-            except ServiceError as error:
-                if error.status != 404:
+                st.html(_shown(session, one.case, one.similarity, names, fault))
+            except MedgroundError as error:
+                if isinstance(error, SignInEndedError) or _status(error) == 401:
                     raise
+                if _status(error) is None:
+                    fault = error
                 st.caption(f"A case cannot be shown: {error}")
 
 
-def _shown(session: Session, key: str, similarity: float, names: Mapping[str, str]) -> str:
-    """A case as HTML.
+def _status(error: MedgroundError) -> int | None:
+    """What the service answered; None where it did not."""
+    return error.status if isinstance(error, ServiceError) else None
+
+
+def _shown(
+    session: Session, key: str, similarity: float, names: Mapping[str, str], fault: MedgroundError | None
+) -> str:
+    """A case as HTML, from what is kept; what is not is asked for, unless there was a fault.
 
     Raises:
         MedgroundError: the service does not give it.
     """
-    case = session.kept(f"case-{key}", _LIFE_S, lambda: session.client.case(key))
+
+    def asked(ask: Callable[[str], Answered]) -> Answered:
+        if fault is not None:  # each try would take as long as the one before
+            raise fault
+        return ask(key)
+
+    case = session.kept(f"case-{key}", _LIFE_S, lambda: asked(session.client.case))
     picture = None
     if case.has_thumbnail:
-        picture = session.kept(f"case-picture-{key}", _LIFE_S, lambda: session.client.case_thumbnail(key))
+        picture = session.kept(f"case-picture-{key}", _LIFE_S, lambda: asked(session.client.case_thumbnail))
     return case_html(case, similarity, names, picture)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -19,9 +21,11 @@ from medground.inference.understand import understand
 from medground.model.bundle import read_bundle
 from medground.model.bundle_facts import read_facts
 from medground.model.bundle_write import save_bundle
-from medground.model.cases import Picture
+from medground.model.cases import MOST_CASES, Cases, Picture
+from medground.model.roi import SAMPLES
 from medground.schema.anatomy import Domain
 from medground.schema.result import GroundingResult, Verdict
+from tests.model.made_cases import one_case
 from tests.model.shapes import NEW, drawn_picture, trained_bundle
 
 
@@ -152,6 +156,56 @@ def test_pictures_are_kept_if_asked_for_and_a_finding_names_what_it_looks_like(o
     assert alike == sorted(alike, reverse=True)
     assert alike[0] > 0.9  # its own region, boxed a little otherwise
     assert {one.case for one in best.similar} <= {one.id for one in cases.known}
+
+
+def nodules(bundle: Path, films: Path, out: Path) -> tuple[object, ...]:
+    asked = ("add", "--bundle", bundle, "--images", films, "--concept", "nodule", "--out", out)
+    return (*asked, "--keep-thumbnails", "--domain", "chest-radiograph")
+
+
+def test_a_class_from_training_keeps_cases_only_while_they_are_shown(tmp_path: Path) -> None:
+    bundle = trained_bundle()
+    trained = [one.model_copy(update={"real_boxes": 47}) for one in bundle.scope.trained]
+    scope = bundle.scope.model_copy(update={"trained": tuple(trained)})
+    save_bundle(replace(bundle, scope=scope), tmp_path / "old")
+    films = labelled(tmp_path / "films", 2, label="nodule")
+    code, text = run(*nodules(tmp_path / "old", films, tmp_path / "rare"))
+    assert code == 0, text
+    assert "2 regions are kept as cases to show beside what is found, a picture of each" in text
+    assert len(read_facts(tmp_path / "rare").cases.pictures) == 2
+    more = labelled(tmp_path / "more", 3, label="nodule")
+    code, text = run(*nodules(tmp_path / "old", more, tmp_path / "common"))
+    assert code == 0, text
+    assert "0 regions are kept" in text
+    assert "no region on a chest radiograph is kept: 50 or more real boxes stand behind nodule there" in text
+    assert "were added before" not in text
+    assert read_facts(tmp_path / "common").cases.known == ()
+    code, text = run(*nodules(tmp_path / "rare", films, tmp_path / "again"))
+    assert code == 0, text
+    assert "cases of nodule that were added before are in the bundle; `prototypes remove` takes them out" in text
+    code, text = run("remove", "--bundle", tmp_path / "again", "--concept", "nodule", "--out", tmp_path / "back")
+    assert code == 0, text
+    assert "2 added cases of nodule, which comes from training and stays, removed" in text
+    assert not (tmp_path / "back" / "cases.json").exists()
+
+
+def test_as_many_cases_are_kept_as_there_is_room_for(tmp_path: Path) -> None:
+    bundle = trained_bundle()
+    count = MOST_CASES - 2
+    known = tuple(one_case(0).known[0].model_copy(update={"id": f"{n:016x}"}) for n in range(count))
+    full = Cases(known, np.ones((count, bundle.network.backbone.width * SAMPLES**2), np.float16))
+    save_bundle(replace(bundle, cases=full), tmp_path / "old")
+    films = labelled(tmp_path / "films", 4)
+    code, text = run(*words(tmp_path / "old", films, tmp_path / "new"), "--domain", "chest-radiograph")
+    assert code == 0, text
+    assert "2 regions are kept as cases" in text
+    assert "the bundle is full with 512 cases: 2 of 4 were kept" in text
+    cases = read_facts(tmp_path / "new").cases
+    assert cases.known[:count] == known
+    assert [one.concept for one in cases.known[count:]] == ["dark_spot"] * 2
+    code, text = run(*words(tmp_path / "new", films, tmp_path / "newer")[:9], "--domain", "chest-radiograph")
+    assert code == 0, text
+    assert "the bundle is full with 512 cases: 0 of 4 were kept" in text
 
 
 def test_a_data_set_and_a_class_from_training(old: Path, tmp_path: Path) -> None:

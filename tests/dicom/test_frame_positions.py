@@ -55,6 +55,14 @@ def test_a_frame_that_says_nothing_or_lies_across_has_none() -> None:
     assert positions(4, PerFrameFunctionalGroupsSequence=own) == (1, None, None, 4)
 
 
+def test_a_frame_whose_axes_are_rounded_otherwise_has_its_own() -> None:
+    """Cosines in a few digits are not of length one."""
+    rounded = [0.999, 0, 0, 0, 0.999, 0]
+    for orientations in ((rounded, AXIAL), (AXIAL, rounded), (rounded, rounded)):
+        own = [groups((0, 0, z), orientation) for z, orientation in zip((1, 2), orientations, strict=True)]
+        assert positions(2, PerFrameFunctionalGroupsSequence=own) == pytest.approx((1, 2), rel=0.01)
+
+
 def test_frames_that_share_one_position_have_it() -> None:
     shared = [groups((0, 0, 6), AXIAL)]
     assert positions(2, SharedFunctionalGroupsSequence=shared) == (6, 6)

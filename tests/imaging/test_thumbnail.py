@@ -35,6 +35,27 @@ def test_the_box_is_where_the_lesion_is(box: tuple[float, float, float, float]) 
     assert np.allclose([b, a, d, c], [*low, *high], atol=1.1 + 128 / 160)  # a pixel of either picture
 
 
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((10.02, 10, 10.2, 2900), (0.32, 0.33)),
+        ((3999.9, 10, 4005, 2900), (127.99, 128)),
+        ((-5, 10, 0.0001, 300), (0, 0.01)),
+        ((2000, 10, 2000.01, 3900), (64, 64.01)),
+    ],
+)
+def test_a_sliver_keeps_a_width_within_the_picture(
+    box: tuple[float, float, float, float], expected: tuple[float, float]
+) -> None:
+    pixels = np.zeros((4000, 4000), np.float32)
+    picture, (x1, y1, x2, y2) = thumbnail(pixels, box)
+    assert picture.shape == (128, 128)
+    assert (x1, x2) == expected
+    turned, (a, b, c, d) = thumbnail(pixels, (box[1], box[0], box[3], box[2]))
+    assert turned.shape == (128, 128)
+    assert (a, b, c, d) == (y1, x1, y2, x2)
+
+
 def test_a_small_image_is_made_larger_and_keeps_its_shape() -> None:
     picture, box = thumbnail(np.full((40, 20), 0.5, np.float32), (5, 10, 15, 30))
     assert picture.shape == (128, 64)

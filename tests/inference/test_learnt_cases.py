@@ -82,6 +82,15 @@ def test_no_region_is_no_case() -> None:
     assert cases.known == ()
 
 
+@pytest.mark.parametrize(
+    ("spacing_mm", "longest_mm"), [(50.0, 2000.0), (50.01, None), (0.0015, 0.1), (0.001, None), (1e300, None)]
+)
+def test_millimetres_that_no_body_has_are_left_out(spacing_mm: float, longest_mm: float | None) -> None:
+    odd = RECORD.model_copy(update={"spacing_mm": (spacing_mm, spacing_mm)})  # the box has 40 columns
+    cases = cases_of(odd, [0], FEATURES[:1], load_vocabulary(), source="here", picture=Picture.WITHHELD)
+    assert cases.known[0].longest_mm == longest_mm
+
+
 def test_without_spacing_there_are_no_millimetres() -> None:
     bare = RECORD.model_copy(update={"spacing_mm": None})
     cases = cases_of(bare, [0], FEATURES[:1], load_vocabulary(), source="here", picture=Picture.WITHHELD)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from medground.model.cases import MOST_CASES, Cases, case_id, diverse
+from medground.model.cases import MOST_CASES, Cases, case_id, diverse, unit
 from medground.schema.anatomy import Domain
 from medground.schema.errors import UsageError
 from tests.model.made_cases import FILM, WIDTH, one_case, some_cases
@@ -73,7 +74,11 @@ def test_what_is_joined_is_there_once_and_what_is_taken_out_is_gone_with_its_pic
     assert np.array_equal(left.features_ND, cases.features_ND[3:])
     assert left.pictures == {}
     assert left.without("nodule").known == ()
-    assert left.without("nodule").joined(cases).known == cases.known
+    by_hand = cases.without("cavity", "phantom")
+    assert [(one.concept, one.source) for one in by_hand.known] == [
+        ("cavity", "added to this bundle"),
+        ("nodule", "phantom"),
+    ]
 
 
 def test_too_many_and_those_of_another_network_are_refused() -> None:
@@ -92,3 +97,20 @@ def test_those_chosen_differ_most() -> None:
     assert diverse(rows, 3) == [5, 4, 0]
     assert sorted(diverse(rows, 99)) == [0, 1, 2, 3, 4, 5]
     assert diverse(rows[:0], 3) == []
+    assert diverse(rows, 0) == []
+
+
+def test_the_choice_among_many_follows_a_slow_formula_in_little_memory() -> None:
+    rows = np.random.default_rng(3).standard_normal((4000, WIDTH)).astype(np.float32)
+    tracemalloc.start()
+    found = diverse(rows, 12)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 20 * rows.nbytes  # 2 MB; every pair at once would take 64
+    alike = unit(rows).astype(float) @ unit(rows).astype(float).T
+    slow = [int(alike.mean(0).argmax())]
+    while len(slow) < 12:
+        nearest = alike[slow].max(0)
+        nearest[slow] = np.inf
+        slow.append(int(nearest.argmin()))
+    assert found == slow

@@ -25,8 +25,8 @@ Change = Callable[[dict[str, Any], dict[str, Any]], None]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_cases(some_cases(), tmp_path)
+def folder(bundle: Bundle, tmp_path: Path) -> Path:
+    write_cases(some_cases(), tmp_path, bundle.vocabulary)
     return tmp_path
 
 
@@ -133,8 +133,29 @@ def test_any_cut_is_damage(bundle: Bundle, folder: Path, at: int) -> None:
         read_cases(folder, bundle.vocabulary)
 
 
-def test_what_would_be_too_large_is_not_written(tmp_path: Path) -> None:
+def test_what_would_be_too_large_is_not_written(bundle: Bundle, tmp_path: Path) -> None:
     wide = Cases(one_case(1).known, np.zeros((1, 8 * 2**20), np.float16))
     with pytest.raises(BundleError, match="keep fewer cases"):
-        write_cases(wide, tmp_path)
-    assert not (tmp_path / NUMBERS_FILE).exists()
+        write_cases(wide, tmp_path, bundle.vocabulary)
+    assert not list(tmp_path.iterdir())
+
+
+def _odd() -> dict[str, Cases]:
+    good, (kept,) = one_case(1), one_case(1, kept=True).known
+    collapsed = Cases((kept.model_copy(update={"box_xyxy_px": (0.32, 1, 0.32, 9)}),), good.features_ND)
+    return {
+        "not finite": Cases(good.known, np.full_like(good.features_ND, np.inf)),
+        "features are float32": Cases(good.known, good.features_ND.astype(np.float32)),  # type: ignore[arg-type]
+        "a box leaves its picture": replace(collapsed, pictures=one_case(1, kept=True).pictures),
+        "picture.": collapsed,
+        "belong to no case": replace(good, pictures=one_case(1, kept=True).pictures),
+        "which the vocabulary lacks": one_case(1, "unheard_of"),
+        "cases.json: .*at most 512": Cases(good.known * 513, np.repeat(good.features_ND, 513, 0)),
+    }
+
+
+@pytest.mark.parametrize("message", _odd())
+def test_what_could_not_be_read_again_is_not_written(bundle: Bundle, tmp_path: Path, message: str) -> None:
+    with pytest.raises(BundleError, match=f"could not be read again: .*{message}"):
+        save_bundle(replace(bundle, cases=_odd()[message]), tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())

@@ -15,6 +15,7 @@ from monai.data.box_utils import box_iou
 from medground.evaluation.detection import Detection, ImageTruth, Truth, average_precision
 from medground.model.bundle import Bundle, read_bundle
 from medground.model.bundle_write import save_bundle
+from medground.model.cases import ADDED_BY_HAND
 from medground.model.class_example import LEAST_QUALITY, Example, Seen, see
 from medground.model.grounder import Grounder
 from medground.model.new_class import add_class, known_classes, remove_class
@@ -22,6 +23,7 @@ from medground.model.reading import Phrase
 from medground.schema.anatomy import Domain
 from medground.schema.errors import UsageError
 from medground.schema.vocabulary import Code, Concept
+from tests.model.made_cases import one_case
 from tests.model.shapes import CLASSES, FILM, NEW, drawn_picture, model_film, trained_bundle
 
 SPOT = Concept(
@@ -173,6 +175,17 @@ def test_removal_gives_back_what_was(old: Bundle, new: Bundle) -> None:
         remove_class(new, "nodule")
     with pytest.raises(UsageError, match="is no class of this bundle; added were: dark_spot"):
         remove_class(new, "ring")
+
+
+def test_of_a_class_from_training_the_added_cases_are_taken_out_and_no_others(old: Bundle) -> None:
+    drawn, added = one_case(1, "nodule"), one_case(2, "nodule", source=ADDED_BY_HAND, kept=True)
+    other = one_case(3, "cavity", source=ADDED_BY_HAND)
+    back = remove_class(replace(old, cases=drawn.joined(added).joined(other)), "nodule")
+    assert back.cases.known == (*drawn.known, *other.known)
+    assert back.cases.pictures == {}
+    assert (back.network, back.vocabulary, back.scope) == (old.network, old.vocabulary, old.scope)
+    with pytest.raises(UsageError, match="comes from training"):
+        remove_class(back, "nodule")
 
 
 def test_a_second_helping_counts_and_keeps_the_covariance(old: Bundle, seen: list[Seen]) -> None:

@@ -23,6 +23,20 @@ class Waits(threading.Condition):
         return predicate()
 
 
+class LongWait(threading.Condition):
+    """A condition that tells when somebody waits for it for the second time: a turn waits shortly first, then long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits, self.begun = 0, threading.Event()
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        self.waits += 1
+        if self.waits == 2 and not predicate():
+            self.begun.set()
+        return super().wait_for(predicate, timeout)
+
+
 class Queue:
     """The thread of a queue, by a clock that is set forward."""
 
@@ -68,8 +82,10 @@ def test_as_long_as_something_waits_it_is_looked_for_often(queue: Queue) -> None
 def test_a_wait_is_broken_off(tell: Callable[[Polling], None]) -> None:
     polling = Polling()
     polling.wait(0)
-    waited = threading.Thread(target=polling.wait, args=(10.0,), daemon=True)
+    polling._change = change = LongWait()
+    waited = threading.Thread(target=polling.wait, args=(20.0,), daemon=True)
     waited.start()
+    assert change.begun.wait(10)
     tell(polling)
     waited.join(9)
     assert not waited.is_alive()

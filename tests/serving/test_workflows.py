@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from medground.serving import polling as polling_module
 from medground.serving import workflows as workflows_module
+from medground.serving.polling import Polling
 from medground.serving.workflows import MOST_RECOVERIES, Steps, WorkerSeat, Workflows
 from tests.serving.running import eventually
+from tests.serving.test_polling import LongWait
 
 MODEL = "0" * 64
 
@@ -50,6 +53,23 @@ def launched(folder: Path, done: Done, executor: str = "w1", jobs_at_once: int =
         yield workflows
 
 
+class Watched(Polling):
+    """Tells whether the thread of the queue is in a long wait, which the first look comes before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks, self._change = 0, LongWait()
+
+    @property
+    def is_long(self) -> bool:
+        return self.looks == 2 and cast(LongWait, self._change).begun.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.looks += 1
+        cast(LongWait, self._change).waits = 0
+        return super().wait(timeout)
+
+
 def statuses(folder: Path) -> dict[str, str]:
     with sqlite3.connect(folder / "workflows.db") as connection:
         return dict(connection.execute("SELECT workflow_uuid, status FROM workflow_status").fetchall())
@@ -78,12 +98,29 @@ def test_what_is_begun_after_long_idleness_starts_at_once(tmp_path: Path, monkey
     """Queues are looked at so seldom here that only a nudge can start it."""
     for module in (workflows_module, polling_module):
         monkeypatch.setattr(module, "SELDOM_S", 600.0)
+    monkeypatch.setattr(workflows_module, "Polling", Watched)
     done = Done()
     with launched(tmp_path, done) as workflows:
+        assert len(workflows._polling) == 3
+        assert eventually(lambda: all(cast(Watched, one).is_long for one in workflows._polling.values()))
         workflows.answer("run", "job", 1)
         workflows.deliver("to-pacs", "job", "pacs", 0)
         workflows.deliver("to-gone", "job", "gone", 0)
         assert eventually(lambda: len(done.answers) == 1 and len(done.deliveries) == 2)
+
+
+def test_a_queue_whose_thread_has_ended_gets_another(tmp_path: Path) -> None:
+    done = Done()
+    with launched(tmp_path, done) as workflows:
+        before = dict(workflows._threads)
+        with sqlite3.connect(tmp_path / "workflows.db") as connection:
+            connection.execute("DELETE FROM queues WHERE name = 'deliver-pacs'")
+        before["deliver-pacs"].join(30)
+        assert not before["deliver-pacs"].is_alive()
+        workflows.listen_again()
+        workflows.deliver("run", "job", "pacs", 0)
+        assert eventually(lambda: done.deliveries == [("job", "pacs", 0)])
+        assert [name for name, one in workflows._threads.items() if one is not before[name]] == ["deliver-pacs"]
 
 
 def test_so_many_jobs_are_worked_on_at_once(tmp_path: Path) -> None:

@@ -197,7 +197,17 @@ def test_an_issuer_that_gives_no_access_token(issuer: CodeIssuer, flow: CodeFlow
 
 @pytest.mark.parametrize(
     ("told", "life_s"),
-    [(300, 300), ("3599", 3599), (0.5, 0.5), (0, None), (-1, None), ("soon", None), ("inf", None), (None, None)],
+    [
+        (300, 300),
+        ("3599", 3599),
+        (0.5, 0.5),
+        (0, None),
+        (-1, None),
+        ("soon", None),
+        ("inf", None),
+        (None, None),
+        pytest.param(10**400, None, id="huge"),
+    ],
 )
 def test_how_long_an_access_token_lives(issuer: CodeIssuer, flow: CodeFlow, told: object, life_s: float | None) -> None:
     issuer.life_s = told
@@ -240,9 +250,25 @@ def test_a_confidential_client_renews_with_its_secret(issuer: CodeIssuer, tmp_pa
 def test_an_issuer_that_is_away_has_refused_nothing(issuer: CodeIssuer, flow: CodeFlow) -> None:
     with pytest.raises(IssuerRefusedError, match="the issuer refused: invalid_grant"):
         flow.renew("never given")
-    for away in ((503, {}, b"{}"), (502, {}, b"bad gateway"), (429, {}, b'{"error": "slow_down"}')):
-        issuer.replaced[TOKEN] = lambda away=away: away  # type: ignore[misc]
+    away: list[tuple[int, dict[str, str], bytes]] = [
+        (503, {}, b"{}"),
+        (502, {}, b"bad gateway"),
+        (429, {}, b'{"error": "slow_down"}'),
+        (400, {}, b'{"error": "temporarily_unavailable"}'),
+        (400, {}, b'{"error": ["invalid_grant"]}'),
+        (403, {}, b"{}"),
+    ]
+    for answer in away:
+        issuer.replaced[TOKEN] = lambda answer=answer: answer  # type: ignore[misc]
         with pytest.raises(AccessError) as error:
+            flow.renew("never given")
+        assert not isinstance(error.value, IssuerRefusedError)
+
+
+def test_a_discovery_document_that_is_refused_ends_nothing(issuer: CodeIssuer, flow: CodeFlow) -> None:
+    for status in (400, 401, 403):
+        issuer.replaced[DISCOVERY] = lambda status=status: (status, {}, b'{"error": "invalid_client"}')  # type: ignore[misc]
+        with pytest.raises(AccessError, match="the issuer refused: invalid_client") as error:
             flow.renew("never given")
         assert not isinstance(error.value, IssuerRefusedError)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from medground.client.client import Client
+from medground.client.errors import ServiceError, ServiceUnreachableError
+from medground.schema.errors import MedgroundError, UsageError
 from medground.serving.config import Destination
 from medground.serving.dicom_receiver.archive_config import ArchiveConfig
-from medground.viewer.opening import date_range, refused_words
+from medground.viewer.opening import date_range, refused_words, unsent_words
 from tests.serving.dicom_receiver.web_server import web_server
 from tests.serving.http.test_pacs import Archive
-from tests.serving.running import NODULE, film, running
+from tests.serving.running import BODY_LIMIT, NODULE, film, running
 from tests.viewer.conftest import New, Opened
 from tests.viewer.people import People
 
@@ -41,6 +43,29 @@ def test_why_files_were_not_taken() -> None:
         "Not every file was taken: 1 have pixels that cannot be decoded; 3 cannot be read; "
         "2 are no DICOM, or are cut short. Check that the study was exported whole."
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "stored"),
+    [
+        (UsageError("a file is too large"), "Nothing was stored. "),
+        (ServiceError(422, "unreadable-input", "no image"), "Nothing was stored. "),
+        (ServiceError(503, "unavailable", "a fault"), "Not everything was stored; sending it again is safe. "),
+        (ServiceUnreachableError("broken off"), "Not everything was stored; sending it again is safe. "),
+    ],
+)
+def test_what_became_of_files_whose_sending_broke_off(error: MedgroundError, stored: str) -> None:
+    assert unsent_words(error).startswith(stored)
+
+
+def test_a_request_that_is_refused_does_not_say_that_nothing_was_stored(opened: Opened) -> None:
+    """A request before it may have been taken."""
+    page = opened()
+    (uploader,) = page.app.file_uploader
+    uploader.set_value([("a.dcm", bytes(BODY_LIMIT + 1), "application/dicom")]).run()
+    page.press("Send 1 file")
+    (told,) = page.errors
+    assert told.startswith("Not everything was stored; sending it again is safe. ")
 
 
 def test_files_are_sent_and_opened(opened: Opened, client: Client, new_film: New) -> None:

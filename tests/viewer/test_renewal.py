@@ -112,7 +112,31 @@ def test_an_issuer_that_is_away_is_asked_again(issuer: CodeIssuer, signed: Signe
         token()
     assert not isinstance(error.value, SignInEndedError)
     del issuer.replaced[TOKEN]
+    clock.now_s += 10
     assert token() != first
+
+
+def test_an_issuer_that_hangs_is_left_in_peace_after_each_try(clock: Clock) -> None:
+    begun_s: list[float] = []
+
+    def hang(refresh_token: str) -> Granted:
+        begun_s.append(clock.now_s - 1000)
+        clock.now_s += 20
+        raise AccessError(f"the issuer does not answer, try {len(begun_s)}")
+
+    token = RenewedToken(Granted("a", "r", 600), hang, clock)
+    for at_s, tries in ((540, 1), (560, 1), (569, 1), (570, 2)):
+        clock.now_s = 1000 + at_s
+        assert token() == "a"
+        assert len(begun_s) == tries
+    for at_s, tries in ((599, 2), (600, 3), (620, 3), (629, 3), (630, 4), (650, 4), (659, 4)):
+        clock.now_s = max(clock.now_s, 1000 + at_s)
+        if at_s == 599:
+            assert token() == "a"
+            continue
+        with pytest.raises(AccessError, match=f"the issuer does not answer, try {tries}"):
+            token()
+    assert begun_s == [540, 570, 600, 630]
 
 
 @pytest.mark.parametrize("granted", [Granted("a", None, 600), Granted("a", "r", None)])

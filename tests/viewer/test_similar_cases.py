@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from medground.client.client import Client
 from medground.client.parts import Case
 from medground.imaging.thumbnail import png_of
 from medground.model.cases import Picture
+from medground.viewer.renewal import SignInEndedError
 from medground.viewer.similar_cases import case_html, words_of
 from tests.inference.blob_reader import BlobReader
 from tests.model.made_cases import one_case, picture
 from tests.serving.running import EFFUSION, NODULE, Running, running
 from tests.viewer.conftest import Ask, Opened
 from tests.viewer.opened_page import OpenedPage
+from tests.viewer.people import People
 
 KEPT = one_case(1, "nodule", kept=True)
 ASKED = one_case(
@@ -131,3 +134,45 @@ def test_cases_that_the_service_does_not_have(house: Running, opened: Opened, as
     page.choose_finding(asked)
     assert len(shown(page)) == 1
     assert page.shows("A case cannot be shown: the model that answers now has no such case")
+
+
+def test_cases_of_a_service_that_is_away_take_nothing_else_off_the_page(
+    opened: Opened, ask: Ask, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = people.session()
+    (first, second), tried = (KEPT.known[0].id, ASKED.known[0].id), list[str]()
+    away = people.away(session).client
+    session.kept(f"case-{second}", 60, lambda: session.client.case(second))
+
+    def cut(key: str) -> Case:
+        tried.append(key)
+        return away.case(key)
+
+    monkeypatch.setattr(session.client, "case", cut)
+    asked = ask(NODULE)
+    page = opened(session=session)
+    page.memory.study = asked.study
+    page.again()
+    tried.clear()
+    page.choose_finding(asked)
+    assert tried == [first]
+    assert sum("A case cannot be shown: " in one for one in page.words) == 1
+    assert len(shown(page)) == 1  # what is kept needs no service
+    assert page.errors == []
+    assert "Accept (a)" in page.labels
+    assert page.shows("few or no real images")
+
+
+@pytest.mark.parametrize("credentials", ["mg_x", "ended"])
+def test_credentials_that_count_no_more_are_told(
+    house: Running, opened: Opened, ask: Ask, people: People, monkeypatch: pytest.MonkeyPatch, credentials: str
+) -> None:
+    def ended() -> str:
+        raise SignInEndedError("Nothing is renewed.")
+
+    session, asked = people.session(), ask(NODULE)
+    with Client(house.url, ended if credentials == "ended" else credentials) as other:
+        monkeypatch.setattr(session.client, "case", other.case)
+        page = opened(asked.study, session=session)
+    (told,) = page.errors
+    assert told.startswith("Nothing is renewed. " if credentials == "ended" else "Your token has ended")
