@@ -1,7 +1,8 @@
 """`python -m pipelines card-evidence`: collects what the card of a bundle is computed from.
 
-Scenes come from `python -m pipelines evaluate`; patients and images of real data get pseudonyms that nobody can take
-back. Where the real data sets lie in --data, their parts are counted and checked for leaks anew.
+Scenes come from `python -m pipelines evaluate`; patients and images of real data get pseudonyms whose key is thrown
+away. Order, sizes and boxes stay as they are: whoever has the films can tell by those which is which. Where the real
+data sets lie in --data, their parts are counted and checked for leaks anew.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from medground.schema.record import ImageRecord
 from pipelines.sources import BLOOD, CHEST, LIMB, Parts, default_data, load_sources, say
 
 HOW = (
-    "Each image was compared with every other of its data set by patient, by file and by picture; copies of a measured "
-    "image were taken out of training."
+    "Each image of the parts was compared with every other of its data set by patient, where the source names "
+    "patients, by file and by picture; copies of a measured image were taken out of training. Films without labels, "
+    "where training had some, were not among them: those of measured patients were left out by the patient's number "
+    "alone."
 )
 
 
@@ -102,10 +105,11 @@ def _counted(card: DataCard, parts: Parts) -> DataCard:
 
 
 def _part(records: Sequence[ImageRecord]) -> PartCount:
+    unnamed = any(record.patient_id == record.record_id for record in records)  # its source names no patients
     boxes = Counter(region.concept for record in records for region in record.regions)
     return PartCount(
         images=len(records),
-        patients=len({record.patient_id for record in records}),
+        patients=None if unnamed else len({record.patient_id for record in records}),
         boxes=boxes.total(),
         by_finding=dict(sorted(boxes.items())),
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from medground.cards.untouched import why_other_parts
 from medground.data.splits import VALID
 from medground.evaluation.report import to_markdown
 from medground.evaluation.scene import ENDING, Scene, report_of, save_scene
@@ -22,7 +23,7 @@ from medground.inference.request import Looking
 from medground.inference.scene import Case, measure, phantom_cases
 from medground.model.grounder import load_grounder
 from medground.schema.anatomy import Domain
-from medground.schema.errors import MedgroundError
+from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.record import ImageRecord
 from medground.tracking.runs import open_run
 from pipelines.by_source import by_source_table
@@ -84,6 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 write_scene(scene, args.out / "phantom")
         real = [part for part in parts if part != "phantom"]
         if real:
+            if why := why_other_parts(grounder.bundle.summary):
+                raise UsageError(f"the real valid part says nothing here: it {why}; measure its own fold")
             sources = load_sources(args.data)
             for part in real:
                 records, domain = (

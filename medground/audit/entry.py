@@ -177,7 +177,7 @@ def entry_of(record: Record) -> Entry:
             previous=record.previous,
             hash=record.hash,
         )
-    except (ValueError, TypeError, ValidationError):
+    except (ValueError, TypeError, RecursionError, ValidationError):
         raise AuditError(
             f"entry {record.sequence} of the audit log cannot be read: run `medground audit verify`, and if that finds "
             "nothing, read it with the version that wrote it"

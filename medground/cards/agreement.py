@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from medground.cards.findings import Finding, Kind
+from medground.cards.layout import CARD
+from medground.schema.errors import CardError
 
 if TYPE_CHECKING:
     from medground.cards.contents import CardFacts
 
 
 def disagreements(files: Mapping[str, bytes]) -> list[Finding]:
-    """Renders every form that is there from the facts, and compares bytes.
+    """Renders every form that is there from the facts, and compares bytes; and asks whose facts they are.
 
     The page is left out, for pictures are in it; `medground.cards.recompute` compares that too.
 
@@ -31,11 +33,26 @@ def disagreements(files: Mapping[str, bytes]) -> list[Finding]:
         facts = CardFacts.model_validate_json(files[FACTS])
     except ValidationError:
         return []  # told by the check of its schema
-    return [
+    return _other_model(files, facts) + [
         Finding(name, Kind.FORM, f"it does not say what {FACTS} says")
         for name, render in FORMS
         if name in files and files[name] != _rendered(render, facts)
     ]
+
+
+def _other_model(files: Mapping[str, bytes], facts: CardFacts) -> list[Finding]:
+    from medground.cards.card_file import read_card
+
+    try:
+        said = read_card(files[CARD]).model if CARD in files else None
+    except CardError:
+        return []  # told by the check of its form
+    of = facts.model
+    if said is None or (said.name, said.version, said.sha256) == (of.name, of.version, of.sha256):
+        return []
+    named, meant = (f"{one.name} {one.version} ({one.sha256[:12]})" for one in (said, of))
+    words = f"it is of {named}, its facts of {meant}"
+    return [Finding(CARD, Kind.FORM, words)]
 
 
 def _rendered(render: Callable[[CardFacts], bytes], facts: CardFacts) -> bytes | None:

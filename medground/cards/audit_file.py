@@ -26,11 +26,12 @@ from medground.schema.errors import AuditError, CardError
 
 ACTOR = "medground-card"
 _DETAIL, _KIND = "digest", "model-card"
+_TOO_MANY = 2**63  # no database counts as far
 
 
 class _Entry(StrictConfig):
     form: int
-    sequence: int = Field(ge=1)
+    sequence: int = Field(ge=1, lt=_TOO_MANY)
     time: str
     action: str
     outcome: str
@@ -54,7 +55,7 @@ class AuditAnchor(StrictConfig):
         time: when the anchor was written.
     """
 
-    sequence: int = Field(ge=1)
+    sequence: int = Field(ge=1, lt=_TOO_MANY)
     hash: Hash
     time: str = Field(pattern=r"^[0-9T:.Z-]{27}$")
 

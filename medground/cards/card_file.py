@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
 from medground.cards.files import replace_file
+from medground.cards.findings import printable
 from medground.cards.layout import CARD, NOT_LISTED, Limits, PlainPath, Sha256
 from medground.cards.tree import read_tree
 from medground.schema.config import StrictConfig
@@ -105,7 +106,7 @@ def write_card(directory: Path, model: CardModel, exported_at: str) -> CardFile:
         card = CardFile(model=model, exported_at=exported_at, files=files)
     except ValidationError as error:
         first_error = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first_error["loc"])
+        where = printable(".".join(str(part) for part in first_error["loc"]))
         raise CardError(f"no {CARD} can be written for {directory}: {where}: {first_error['msg']}") from None
     replace_file(directory / CARD, card.content())
     return card

@@ -21,6 +21,7 @@ from medground.cards.evidence import (
     SCENES,
     STATED,
     WEIGHTS,
+    WEIGHTS_FILE,
     Code,
     DataCard,
     Environment,
@@ -30,14 +31,12 @@ from medground.cards.evidence import (
 )
 from medground.cards.files import replace_file
 from medground.cards.pictures import draw_failures
-from medground.cards.pseudonyms import image_names, under_pseudonyms
+from medground.cards.pseudonyms import image_names, kept_groups, under_pseudonyms
 from medground.cards.stated import Stated, read_stated
 from medground.evaluation.scene import ENDING, Scene, load_scene
 from medground.model.bundle_facts import read_facts, sha256_of
 from medground.schema.config import StrictConfig
 from medground.schema.errors import CardError
-
-WEIGHTS_FILE = "weights.safetensors"
 
 
 def collect(
@@ -49,7 +48,9 @@ def collect(
     code: Code,
     data_cards: Sequence[DataCard] | None = None,
 ) -> Evidence:
-    """Collects the evidence; patients and images of real data get pseudonyms that nobody can take back.
+    """Collects the evidence; patients and images of real data get pseudonyms whose key is thrown away.
+
+    Order, sizes and boxes stay as they are: whoever has the films can tell by those which is which.
 
     Args:
         bundle: folder of the model.
@@ -136,9 +137,9 @@ def _own(scene: Scene, path: Path, sha256: str) -> Scene:
 def _groups(scene: Scene, renamed: Scene) -> dict[str, dict[str, str]]:
     new = image_names(scene, renamed)
     return {
-        new[image.image_id]: {axis.value: word for axis, word in sorted(image.attributes.items())}
-        for image in scene.images
-        if image.attributes
+        new[image.image_id]: {axis.value: word for axis, word in sorted(groups.items())}
+        for image, groups in zip(scene.images, kept_groups(scene), strict=True)
+        if groups
     }
 
 

@@ -6,15 +6,28 @@ images in the same order, each of the same size with the same truth, and patient
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from medground.cards.measured import ON_A_CARD, Resampling
 from medground.evaluation.bootstrap import Interval, bootstrap_by_patient
-from medground.evaluation.detection import ImageTruth, Statistic, average_precision_statistic, mean_statistic
+from medground.evaluation.detection import (
+    Floats,
+    ImageTruth,
+    Statistic,
+    average_precision_statistic,
+    mean_statistic,
+    patients_of,
+)
 from medground.evaluation.resampled import difference, ece_statistic
 from medground.evaluation.scene import Scene, SceneImage
 from medground.evaluation.verdicts import Asked
+from medground.schema.result import Verdict
+
+Question = tuple[str, str, bool]
+"""Image, finding, and whether it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +107,49 @@ def compared_ap50(
 
 
 def compared_ece(current: Scene, candidate: Scene, how: Resampling = ON_A_CARD) -> Compared | None:
-    """Expected calibration error over the questions about the findings of the current model.
+    """Expected calibration error over the questions that the current model stated a probability for.
 
     Args:
         current: of the model that is there.
-        candidate: of the same images.
+        candidate: of the same images; its other questions are left out.
         how: intervals are made.
 
     Returns:
         None if either stated no probability.
     """
     images, other = current.truth(), aligned(current, candidate)
-    (old, n_old), (new, n_new) = (
-        ece_statistic(images, _asked(scene, current.training_boxes), None) for scene in (current, other)
-    )
+    rated = _rated(current)
+    (old, n_old), (new, n_new) = (ece_statistic(images, _asked(scene, rated), None) for scene in (current, other))
     return _compared(images, (old, new), n_new, how) if n_old and n_new else None
+
+
+def compared_found(current: Scene, candidate: Scene, *, present: bool, how: Resampling = ON_A_CARD) -> Compared | None:
+    """Share answered `found` of the questions that the current model was asked about its findings.
+
+    Args:
+        current: of the model that is there.
+        candidate: of the same images; a question that it was not asked, or did not support, was not answered `found`.
+        present: questions about what is there, or about what is known not to be.
+        how: intervals are made.
+
+    Returns:
+        None if there is no such question.
+    """
+    images = current.truth()
+    asked = [one for one in _questions(current) if one[2] == present]
+    old, new = (_found_statistic(images, asked, scene) for scene in (current, aligned(current, candidate)))
+    return _compared(images, (old, new), len(asked), how) if asked else None
+
+
+def unrated(current: Scene, candidate: Scene) -> tuple[int, int]:
+    """Questions for which the current model stated a probability and the candidate none, and all that it rated.
+
+    Args:
+        current: of the model that is there.
+        candidate: of the same images.
+    """
+    rated = _rated(current)
+    return len(rated - _rated(aligned(current, candidate))), len(rated)
 
 
 def aligned(current: Scene, candidate: Scene) -> Scene:
@@ -135,8 +176,42 @@ def _compared(
     return Compared(current, candidate, apart, n, len(images))
 
 
-def _asked(scene: Scene, concepts: Mapping[str, int]) -> dict[str, list[Asked]]:
-    return {image: [one for one in asked if one.concept in concepts] for image, asked in scene.questions().items()}
+def _questions(scene: Scene) -> dict[Question, Asked]:
+    """What was asked about the findings of a scene, by image, finding, and whether it is there."""
+    return {
+        (image, one.concept, one.present): one
+        for image, asked in scene.questions().items()
+        for one in asked
+        if one.concept in scene.training_boxes
+    }
+
+
+def _rated(scene: Scene) -> frozenset[Question]:
+    return frozenset(question for question, one in _questions(scene).items() if one.presence is not None)
+
+
+def _asked(scene: Scene, of: Collection[Question]) -> dict[str, list[Asked]]:
+    return {
+        image: [one for one in asked if (image, one.concept, one.present) in of]
+        for image, asked in scene.questions().items()
+    }
+
+
+def _found_statistic(images: Sequence[ImageTruth], of: Sequence[Question], scene: Scene) -> Statistic:
+    row = {patient: index for index, patient in enumerate(patients_of(images))}
+    patient_of = {image.image_id: row[image.patient_id] for image in images}
+    said = _questions(scene)
+    asked_P, found_P = np.zeros(len(row)), np.zeros(len(row))
+    for question in of:
+        answer = said.get(question)
+        asked_P[patient_of[question[0]]] += 1
+        found_P[patient_of[question[0]]] += answer is not None and answer.verdict == Verdict.FOUND
+
+    def statistic(weights_NP: Floats) -> Floats:
+        asked_N = weights_NP @ asked_P
+        return np.where(asked_N > 0, weights_NP @ found_P / np.maximum(asked_N, 1e-300), np.nan)
+
+    return statistic
 
 
 def _said_of(image: SceneImage) -> tuple[object, ...]:

@@ -55,7 +55,7 @@ class Thresholds(StrictConfig):
 
 
 class PartCount(StrictConfig):
-    """Size of a part of a data set; None where it was not counted."""
+    """Size of a part of a data set; None where it was not counted, or where the source names no patients."""
 
     images: int = Field(ge=0)
     patients: int | None = Field(default=None, ge=0)

@@ -33,11 +33,15 @@ def code_of(folder: Path, version: str, collected_at: str) -> Code:
     """The code in a folder; without git, or outside a repository, the commit is not known.
 
     Args:
-        folder: of the code.
+        folder: of the code; files that are not tracked in it count as changes.
         version: of medground.
         collected_at: UTC, as `2026-01-02T03:04:05Z`.
     """
-    commit, changed = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain", "--untracked-files=no")
+    tracked = _git(folder, "ls-files", ".")  # else it is installed inside a repository of something else
+    commit = _git(folder, "rev-parse", "HEAD") if tracked else ""
+    changed = commit and _git(folder, "status", "--porcelain", "--untracked-files=no") + _git(
+        folder, "ls-files", "--others", "--exclude-standard"
+    )
     return Code(version=version, commit=commit or None, uncommitted=bool(changed), collected_at=collected_at)
 
 

@@ -15,17 +15,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field, RootModel, ValidationError
 
 from medground.cards.contents import LeakCheck, PartCount
+from medground.cards.findings import printable
 from medground.cards.stated import Stated, read_stated
-from medground.evaluation.scene import ENDING, Scene
+from medground.cards.summary import require_types
+from medground.evaluation.scene import ENDING, Scene, unpacked
 from medground.model.bundle_facts import Manifest
 from medground.model.scope import Scope
 from medground.schema.config import StrictConfig
@@ -37,9 +39,11 @@ FOLDER = "evidence"
 SCENES, DATA_CARDS, PICTURES = "scenes", "data_cards", "pictures"
 MANIFEST, IMAGES, STATED = "manifest.json", "images.json", "stated.yaml"
 ENVIRONMENT, CODE, WEIGHTS = "environment.json", "code.json", "weights.json"
+WEIGHTS_FILE = "weights.safetensors"  # of the bundle
 OF_BUNDLE = ("config.json", "scope.json", "calibration.json", "training_summary.json", "vocabulary.json")
 SINGLE = (MANIFEST, *OF_BUNDLE, IMAGES, STATED, ENVIRONMENT, CODE, WEIGHTS)
-MOST_FILES, MOST_BYTES, MOST_SCENE_BYTES = 200, 64 << 20, 1 << 30
+MOST_FILES, MOST_BYTES, MOST_SCENE_BYTES = 200, 64 << 20, 128 << 20
+"""Of files: their number, of all the bytes, and of all scenes the bytes that they unpack to."""
 _NAME = r"[a-z0-9][a-z0-9_-]{0,59}"
 _MANY = re.compile(rf"{SCENES}/{_NAME}{re.escape(ENDING)}|{DATA_CARDS}/{_NAME}\.json|{PICTURES}/{_NAME}\.png")
 Part = TypeVar("Part", bound=StrictConfig)
@@ -166,16 +170,18 @@ def read_evidence(folder: Path) -> Evidence:
 def _files(folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
         raise CardError(f"no evidence is at {folder}: collect it by python -m pipelines card-evidence")
-    paths = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
-    if len(paths) > MOST_FILES:
-        raise CardError(f"the evidence at {folder} has {len(paths)} files, more than {MOST_FILES}: it is none")
-    found = {}
-    for path in paths:
+    there = list(islice(folder.rglob("*"), 2 * MOST_FILES + 1))  # no more are looked at, folders among them
+    paths = [path for path in there if not path.is_dir() or path.is_symlink()]
+    if len(paths) > MOST_FILES or len(there) > 2 * MOST_FILES:
+        raise CardError(f"the evidence at {folder} has more than {MOST_FILES} files or as many folders: it is none")
+    found, size = {}, 0
+    for path in sorted(paths):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not path.is_file() or not (name in SINGLE or _MANY.fullmatch(name)):
-            raise CardError(f"{name} is no part of the evidence of a card: take it out of {folder}")
-        if path.stat().st_size > MOST_BYTES:
-            raise CardError(f"{name} in the evidence has {path.stat().st_size} bytes, more than {MOST_BYTES}")
+            raise CardError(f"{printable(name)} is no part of the evidence of a card: take it out of {folder}")
+        size += path.stat().st_size
+        if size > MOST_BYTES:
+            raise CardError(f"the files of the evidence up to {name} have {size} bytes, more than {MOST_BYTES}")
         found[name] = path.read_bytes()
     return found
 
@@ -201,24 +207,23 @@ def evidence_of(files: Mapping[str, bytes]) -> Evidence:
     stated = read_stated(files[STATED])
     if stated.model != manifest.name:
         raise CardError(f"what is stated is of {stated.model!r}, the model is {manifest.name!r}: give its own --stated")
-    groups = _groups(files[IMAGES])
+    weights = parsed(Weights, files[WEIGHTS], WEIGHTS)
+    if weights.sha256 != manifest.files.get(WEIGHTS_FILE):
+        raise CardError(f"{WEIGHTS} in the evidence is not about the weights of the bundle whose manifest stands there")
+    groups, sha256 = _groups(files[IMAGES]), hashlib.sha256(files[MANIFEST]).hexdigest()
     return Evidence(
         manifest=manifest,
-        manifest_sha256=hashlib.sha256(files[MANIFEST]).hexdigest(),
+        manifest_sha256=sha256,
         config=_object(files["config.json"], "config.json"),
         scope=parsed(Scope, files["scope.json"], "scope.json"),
         summary=_object(files["training_summary.json"], "training_summary.json"),
         vocabulary=parsed(Vocabulary, files["vocabulary.json"], "vocabulary.json"),
         stated=stated,
-        weights=parsed(Weights, files[WEIGHTS], WEIGHTS),
+        weights=weights,
         environment=parsed(Environment, files[ENVIRONMENT], ENVIRONMENT),
         code=parsed(Code, files[CODE], CODE),
         data_cards=tuple(parsed(DataCard, files[n], n) for n in sorted(files) if n.startswith(f"{DATA_CARDS}/")),
-        scenes={
-            Path(n).name.removesuffix(ENDING): _scene(files[n], n, groups)
-            for n in sorted(files)
-            if n.startswith(f"{SCENES}/")
-        },
+        scenes=_own(_scenes(files, groups), sha256),
         files=dict(files),
     )
 
@@ -244,9 +249,17 @@ def parsed(kind: type[Part], content: bytes, name: str) -> Part:
 
 def _object(content: bytes, name: str) -> dict[str, Any]:
     try:
-        return RootModel[dict[str, Any]].model_validate_json(content).root
+        tree = RootModel[dict[str, Any]].model_validate_json(content).root
     except ValidationError:
         raise CardError(f"{name} in the evidence is no JSON object: collect the evidence anew") from None
+    return require_types(tree, name)
+
+
+def _own(scenes: Mapping[str, Scene], sha256: str) -> Mapping[str, Scene]:
+    for part, scene in scenes.items():
+        if sha256[:12] not in scene.system:
+            raise CardError(f"the scene {part} was measured with {scene.system!r}, not with the model {sha256[:12]}")
+    return scenes
 
 
 def _groups(content: bytes) -> dict[str, dict[str, dict[Axis, str]]]:
@@ -256,15 +269,24 @@ def _groups(content: bytes) -> dict[str, dict[str, dict[Axis, str]]]:
         raise CardError(f"{IMAGES} in the evidence does not say groups of images: collect the evidence anew") from None
 
 
-def _scene(content: bytes, name: str, groups: Mapping[str, Mapping[str, dict[Axis, str]]]) -> Scene:
+def _scenes(files: Mapping[str, bytes], groups: Mapping[str, Mapping[str, dict[Axis, str]]]) -> dict[str, Scene]:
+    """Part to scene; all of them together unpack to no more than the limit."""
+    left, found = MOST_SCENE_BYTES, {}
+    for name in sorted(name for name in files if name.startswith(f"{SCENES}/")):
+        try:
+            text = unpacked(files[name], left)
+        except ValueError as error:
+            raise CardError(f"{name} in the evidence is no scene ({error}): collect the evidence anew") from None
+        left -= len(text)
+        found[Path(name).name.removesuffix(ENDING)] = _scene(text, name, groups)
+    return found
+
+
+def _scene(text: bytes, name: str, groups: Mapping[str, Mapping[str, dict[Axis, str]]]) -> Scene:
     """A scene with the groups that stand apart from it."""
     try:
-        reader = zlib.decompressobj(wbits=31)  # gzip
-        text = reader.decompress(content, MOST_SCENE_BYTES)
-        if not reader.eof or reader.unused_data:
-            raise CardError(f"{name} in the evidence is cut short, too large, or followed by something")
         scene = Scene.model_validate_json(text)
-    except (zlib.error, ValidationError):
+    except ValidationError:
         raise CardError(f"{name} in the evidence is no scene: collect the evidence anew") from None
     known = groups.get(Path(name).name.removesuffix(ENDING), {})
     images = tuple(i.model_copy(update={"attributes": known.get(i.image_id, {})}) for i in scene.images)

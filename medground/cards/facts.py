@@ -24,6 +24,7 @@ from medground.cards.contents import (
 from medground.cards.evidence import FOLDER, Evidence
 from medground.cards.failures import failures_of
 from medground.cards.measured import ON_A_CARD, Resampling, evaluation_of
+from medground.cards.untouched import why_touched
 from medground.cards.weaknesses import weaknesses_of
 from medground.evaluation.detection import COCO_IOUS
 from medground.evaluation.froc import FP_PER_IMAGE
@@ -46,7 +47,10 @@ def facts_of(evidence: Evidence, how: Resampling = ON_A_CARD) -> CardFacts:
         how: intervals are made; a card has the default.
     """
     names, scope, stated = evidence.names(), evidence.scope, evidence.stated
-    measured = [evaluation_of(part, scene, scope, names, how) for part, scene in evidence.scenes.items()]
+    measured = [
+        evaluation_of(part, scene, scope, names, how, touched=why_touched(scene, evidence.summary))
+        for part, scene in evidence.scenes.items()
+    ]
     evaluations = tuple(sorted(measured, key=lambda one: (one.synthetic, one.name)))
     classes = _classes(evidence, names)
     facts = CardFacts(
@@ -98,7 +102,7 @@ def _model(evidence: Evidence) -> ModelFacts:
         name=manifest.name,
         version=manifest.version,
         sha256=evidence.manifest_sha256,
-        trained_on=manifest.trained_on,
+        trained_on=tuple(data.title for data in _data(evidence)) or manifest.trained_on,
         kind=str(config.get("backbone", {}).get("kind", "not stated")),
         parameters=evidence.weights.parameters,
         weights_bytes=evidence.weights.bytes,

@@ -35,8 +35,23 @@ class Finding:
         file: path inside the card, with `/`.
         kind: what is wrong with it.
         words: the same in a sentence.
+
+    Both texts are made printable: what somebody called a file is shown, encoded and recorded like any other text.
     """
 
     file: str
     kind: Kind
     words: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", printable(self.file))
+        object.__setattr__(self, "words", printable(self.words))
+
+
+def printable(text: str) -> str:
+    """A text in which no character moves a cursor or has no encoding: those are written as escapes, as in Python.
+
+    Args:
+        text: that somebody else wrote, such as the name of a file.
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -36,7 +36,7 @@ ON_A_CARD = Resampling()
 
 
 def evaluation_of(
-    name: str, scene: Scene, scope: Scope, names: Mapping[str, str], how: Resampling = ON_A_CARD
+    name: str, scene: Scene, scope: Scope, names: Mapping[str, str], how: Resampling = ON_A_CARD, *, touched: str
 ) -> Evaluation:
     """Everything measured on one scene.
 
@@ -46,6 +46,7 @@ def evaluation_of(
         scope: of the model.
         names: concept to its name.
         how: intervals are made.
+        touched: why it is not shown that nothing was trained or tuned by it; empty if it is.
     """
     images, domain = scene.truth(), domain_of(scene, scope)
     report = report_of(scene, resamples=how.resamples, seed=how.seed)
@@ -60,6 +61,7 @@ def evaluation_of(
         system=scene.system,
         domain=domain,
         synthetic=scene.is_synthetic,
+        touched=touched,
         n_images=report.n_images,
         n_patients=report.n_patients,
         resamples=how.resamples,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Literal
 from medground.audit.event import Action, ActorKind, AuditEvent, ObjectKind, Outcome
 from medground.audit.log import AuditLog, Clock
 from medground.cards.card_file import canonical
+from medground.cards.findings import Finding, Kind
 from medground.cards.keys import PublicKey
 from medground.cards.layout import SIGNATURE
 from medground.cards.registry import Carded, Decision, decide
@@ -57,6 +58,7 @@ class Proposal:
         alias: that is to be moved.
         current: the version that has it; None if none has.
         decision: of the gate.
+        trusted: keys whose cards count.
     """
 
     info: ModelInfo
@@ -66,6 +68,7 @@ class Proposal:
     alias: str
     current: Version | None
     decision: Decision
+    trusted: tuple[PublicKey, ...]
 
 
 class PromotionRecord(StrictConfig):
@@ -116,7 +119,7 @@ def propose(
         bundle: folder of the model; the shipped one if None.
         trusted: keys whose cards count.
         alias: of the current model.
-        current_card: of the current model, where the registry keeps none of it.
+        current_card: of the current model; read only where the registry keeps none of it.
 
     Raises:
         BundleError: the bundle is missing or damaged.
@@ -129,9 +132,9 @@ def propose(
     current = registry.holder(info.name, alias)
     there = _current(registry, current, current_card, trusted) if current else None
     holds = candidate.evidence is not None
-    sealed = hashlib.sha256((card / SIGNATURE).read_bytes()).hexdigest() if holds else NO_CARD
+    sealed = _sealed(card) if holds else NO_CARD
     decision = decide(candidate, there)
-    return Proposal(info, path, card if holds else None, sealed, alias, current, decision)
+    return Proposal(info, path, card if holds else None, sealed, alias, current, decision, tuple(trusted))
 
 
 def carded(sha256: str, card: Path, trusted: Sequence[PublicKey]) -> Carded:
@@ -151,9 +154,22 @@ def carded(sha256: str, card: Path, trusted: Sequence[PublicKey]) -> Carded:
 
 
 def _current(registry: ModelRegistry, version: Version, given: Path | None, trusted: Sequence[PublicKey]) -> Carded:
+    """The model that is there with its card; the one that the registry keeps comes before the one that is given."""
     sha256 = version.tags.get(MANIFEST_TAG, "")
-    folder = given or registry.folder(version, CARD)
-    return carded(sha256, folder, trusted) if folder else Carded(sha256, None, None)
+    folder = registry.folder(version, CARD) or given
+    if folder is None:
+        return Carded(sha256, None, None)
+    model, decided = carded(sha256, folder, trusted), version.tags.get(CARD_TAG, NO_CARD)
+    if model.verification is None or decided in (NO_CARD, _sealed(folder)):
+        return model
+    other = Finding(SIGNATURE, Kind.CHANGED, "is of another card than the one that the registry decided about")
+    return Carded(sha256, replace(model.verification, findings=(*model.verification.findings, other)), None)
+
+
+def _sealed(card: Path) -> str:
+    """SHA-256 of the signature of a card, which names it; of none, `NO_CARD`."""
+    path = card / SIGNATURE
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else NO_CARD
 
 
 def carry_out(
@@ -183,7 +199,7 @@ def carry_out(
         _check_unmoved(proposal, registry.holder(info.name, alias))
         folders = {BUNDLE: proposal.bundle} | ({CARD: proposal.card} if proposal.card else {})
         version = registry.put(info.name, {MANIFEST_TAG: info.sha256, CARD_TAG: proposal.card_sha256}, folders)
-        _check_copied(registry, version, info.sha256)
+        _check_copied(registry, version, proposal)
         tell(Step.REGISTERED)
         record = PromotionRecord(
             model=info.name,
@@ -215,12 +231,22 @@ def _check_unmoved(proposal: Proposal, now: Version | None) -> None:
         )
 
 
-def _check_copied(registry: ModelRegistry, version: Version, sha256: str) -> None:
-    kept = read_facts(registry.folder(version, BUNDLE)).info.sha256
-    if kept != sha256:
-        raise UsageError(
-            f"the bundle changed while it was copied ({kept[:12]}, and it was {sha256[:12]}): run it again"
-        )
+def _check_copied(registry: ModelRegistry, version: Version, proposal: Proposal) -> None:
+    """Whether what the registry keeps is what the gate looked at."""
+    bundle, card = registry.folder(version, BUNDLE), registry.folder(version, CARD)
+    if bundle is None or (card is None and proposal.card is not None):
+        raise UsageError(f"the registry lost files of version {version.number}: bring them back from a backup")
+    kept, was = read_facts(bundle).info.sha256, proposal.info.sha256
+    mend = f"delete version {version.number} of the registry, and run it again"
+    if kept != was:
+        raise UsageError(f"the bundle changed while it was copied ({kept[:12]}, and it was {was[:12]}): {mend}")
+    if card is not None and proposal.card is not None and _fails(card, proposal):
+        raise UsageError(f"the card changed while it was copied, or its copy did since: {mend}")
+
+
+def _fails(card: Path, proposal: Proposal) -> bool:
+    """Whether a copy is another card than the one that was verified: by its signature, and file by file."""
+    return _sealed(card) != proposal.card_sha256 or not verify(card, proposal.trusted).is_whole
 
 
 def _event(record: PromotionRecord) -> AuditEvent:

@@ -1,7 +1,8 @@
 """Scenes under pseudonyms: the same figures, and nobody's number in them.
 
 A pseudonym is a keyed hash, and the key is thrown away. The number before the dash of a patient's keeps the order of
-the patients, which the resampling of figures follows: with it intervals come out the same to the last digit.
+the patients, which the resampling of figures follows: with it intervals come out the same to the last digit. Order,
+sizes and boxes of images are kept: whoever has the films can tell by those which is which.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import hmac
 import secrets
 
 from medground.evaluation.scene import Scene
+from medground.schema.subgroup import Axis
 
 KEY_BYTES, DIGITS = 32, 16
+LEAST_PATIENTS = 5
+"""In a group that is kept."""
 
 
 def under_pseudonyms(scene: Scene, key: bytes | None = None) -> Scene:
@@ -23,7 +27,7 @@ def under_pseudonyms(scene: Scene, key: bytes | None = None) -> Scene:
         key: of the hash; a new one, which nobody keeps, if None.
 
     Returns:
-        The scene, without the groups of its images.
+        The scene, without the groups of its images and without who drew the boxes of real ones.
     """
     key = secrets.token_bytes(KEY_BYTES) if key is None else key
     known = scene.is_synthetic
@@ -36,6 +40,7 @@ def under_pseudonyms(scene: Scene, key: bytes | None = None) -> Scene:
             if known
             else {
                 "attributes": {},
+                "drawn_by": (),  # who drew a box may be named in it
                 "image_id": _hash(key, "image", image.image_id),
                 "patient_id": named[image.patient_id],
             }
@@ -43,6 +48,26 @@ def under_pseudonyms(scene: Scene, key: bytes | None = None) -> Scene:
         for image in scene.images
     )
     return scene.model_copy(update={"images": images})
+
+
+def kept_groups(scene: Scene) -> list[dict[Axis, str]]:
+    """The groups of each image of a scene, without those that would single somebody out.
+
+    Args:
+        scene: as it was measured.
+
+    Returns:
+        Image by image; of people's images only groups that at least `LEAST_PATIENTS` patients of the scene are in.
+    """
+    patients: dict[tuple[Axis, str], set[str]] = {}
+    for image in scene.images:
+        for group in image.attributes.items():
+            patients.setdefault(group, set()).add(image.patient_id)
+    least = 1 if scene.is_synthetic else LEAST_PATIENTS
+    return [
+        {axis: word for axis, word in image.attributes.items() if len(patients[axis, word]) >= least}
+        for image in scene.images
+    ]
 
 
 def image_names(scene: Scene, renamed: Scene) -> dict[str, str]:

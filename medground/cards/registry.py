@@ -10,11 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from medground.cards.comparison import Compared, compared_ap50, compared_ece, why_other_images
+from medground.cards.comparison import (
+    Compared,
+    compared_ap50,
+    compared_ece,
+    compared_found,
+    unrated,
+    why_other_images,
+)
 from medground.cards.evidence import Evidence
 from medground.cards.measured import ON_A_CARD, Resampling
 from medground.cards.rounding import shown
-from medground.cards.untouched import untouched_of, why_touched
+from medground.cards.untouched import untouched_of, why_leaks_unknown, why_touched
 from medground.cards.verify import Verification
 from medground.evaluation.bootstrap import Interval
 from medground.evaluation.scene import Scene
@@ -41,8 +48,10 @@ class Rule(StrEnum):
     """Nor is AP50 of any rare finding."""
     CLASSES = "classes"
     """No finding that the current model answers about is lost."""
+    ANSWERS = "answers"
+    """What is there is answered `found` as often, and what is not there no more often, beyond its interval."""
     CALIBRATION = "calibration"
-    """The calibration error is not higher, beyond its interval."""
+    """Every probability that the current model stated is stated, and their error is not higher, beyond its interval."""
 
 
 class Ruling(StrictConfig):
@@ -133,6 +142,7 @@ def _untouched(evidence: Evidence, sha256: str) -> Ruling:
         for card in evidence.data_cards
         if card.leak_check and card.leak_check.leaks
     ]
+    leaks += filter(None, [why_leaks_unknown(evidence)])
     parts = untouched_of(evidence)
     measured = [_part_words(part, scene) for part, scene in parts.items()] or [_all_touched(evidence, sha256)]
     return Ruling(rule=Rule.UNTOUCHED, passed=bool(parts) and not leaks, words="; ".join([*leaks, *measured]))
@@ -183,7 +193,7 @@ def _part_words(part: str, scene: Scene) -> str:
 
 def _all_touched(evidence: Evidence, sha256: str) -> str:
     why = [
-        f"{part} {why_touched(scene) or f'was measured with {scene.system}, not with {sha256[:12]}'}"
+        f"{part} {why_touched(scene, evidence.summary) or f'was measured with {scene.system}, not with {sha256[:12]}'}"
         for part, scene in evidence.scenes.items()
     ]
     return f"no untouched part was measured: {'; '.join(why)}" if why else "nothing was measured"
@@ -226,6 +236,7 @@ def _part_rules(
         yield _precision(Rule.RARE, name, compared_ap50(current, candidate, [concept], how))
     if not rare:
         yield Ruling(rule=Rule.RARE, passed=True, words=f"{part}: no rare finding is on these images")
+    yield from _answers(part, current, candidate, how)
     yield _calibration(part, current, candidate, how)
 
 
@@ -235,13 +246,24 @@ def _precision(rule: Rule, name: str, figures: Compared | None) -> Ruling:
     return Ruling(rule=rule, passed=not figures.is_lower, words=f"{name}: {_figures(figures, 'boxes')}")
 
 
+def _answers(part: str, current: Scene, candidate: Scene, how: Resampling) -> Iterator[Ruling]:
+    for present, of in ((True, "there"), (False, "not there")):
+        name = f'{part}, share answered "found" of what is {of}'
+        figures = compared_found(current, candidate, present=present, how=how)
+        if figures is None:
+            yield Ruling(rule=Rule.ANSWERS, passed=True, words=f"{name}: the current one was asked nothing")
+            continue
+        worse = figures.is_lower if present else figures.is_higher
+        yield Ruling(rule=Rule.ANSWERS, passed=not worse, words=f"{name}: {_figures(figures, 'questions')}")
+
+
 def _calibration(part: str, current: Scene, candidate: Scene, how: Resampling) -> Ruling:
     name = f"{part}, calibration error"
     figures = compared_ece(current, candidate, how)
-    if figures is None:
-        had = any(presence is not None for image in current.images for *_, presence in image.answers)
-        words = "the candidate stated no probability, the current one did" if had else "the current one stated none"
-        return Ruling(rule=Rule.CALIBRATION, passed=not had, words=f"{name}: {words}")
+    missing, rated = unrated(current, candidate)
+    if missing or figures is None:
+        words = f"no probability for {shown(missing)} of {shown(rated)} questions that the current one stated one for"
+        return Ruling(rule=Rule.CALIBRATION, passed=not missing, words=f"{name}: {words}")
     words = f"{name}: {_figures(figures, 'questions')}"
     return Ruling(rule=Rule.CALIBRATION, passed=not figures.is_higher, words=words)
 

@@ -35,8 +35,12 @@ def _method(facts: CardFacts) -> str:
 
 def _evaluation(index: int, one: Evaluation, method: Method) -> Iterator[Section]:
     made = "Every image is synthetic: these figures say nothing of patients." if one.synthetic else "Real images."
+    apart = "" if one.synthetic else " as far as the source tells them apart"
+    unseen = "none of them trained or tuned on"
+    if one.touched:
+        unseen = f"not known to be unseen in training, for this part {one.touched}"
     intro = (
-        f"{made} {shown(one.n_images)} images of {shown(one.n_patients)} patients, none of them trained or tuned on; "
+        f"{made} {shown(one.n_images)} images of {shown(one.n_patients)} patients{apart}, {unseen}; "
         f"{shown(one.resamples)} resamples, seed {shown(one.seed)}. Measured: {one.system}."
     )
     yield Section(f"On {one.data}", (Words(intro), *_boxes(one, method), Plot(Drawn.PRECISION, index)), 3)

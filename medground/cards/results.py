@@ -94,6 +94,7 @@ class Evaluation(StrictConfig):
         data, system: as the scene says.
         domain: kind of image; None where the scene matches none of the model's.
         synthetic: whether every image is a phantom.
+        touched: why it is not shown that nothing was trained or tuned by it; empty if it is.
         n_images, n_patients: size of the data.
         resamples, seed: of the bootstrap.
         mean_ap50, mean_ap, mean_ap50_rare, mean_froc: over the findings that have boxes.
@@ -110,6 +111,7 @@ class Evaluation(StrictConfig):
     system: str
     domain: Domain | None
     synthetic: bool
+    touched: str
     n_images: int
     n_patients: int
     resamples: int

@@ -123,6 +123,8 @@ def _data(data: DataFacts) -> Iterator[Block]:
             for part, count in data.parts.items()
         )
         yield Table(("part", "images", "patients", "boxes"), rows)
+        if any(count.boxes is not None and count.patients is None for count in data.parts.values()):
+            yield Words("Its source names no patients: how many there are is not known.")
     check = data.leak_check
     if check:
         yield Words(
@@ -170,10 +172,10 @@ def _versions(facts: CardFacts) -> Section:
     )
     rows = (
         ("trained with", ", ".join(f"{name} {version}" for name, version in v.training.items()) or "not known"),
-        ("medground", v.medground),
-        ("commit", commit),
-        ("Python", v.python),
-        ("system", f"{v.system}, {v.machine}, {v.cpu}"),
+        ("collected with medground", v.medground),
+        ("collected at commit", commit),
+        ("collected with Python", v.python),
+        ("collected on system", f"{v.system}, {v.machine}, {v.cpu}"),
         ("evidence collected on", v.collected_on),
     )
     packages = tuple(sorted(v.packages.items()))

@@ -6,13 +6,15 @@ from importlib import resources
 from pathlib import Path
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from medground.cards.contents import Change
 from medground.schema.config import StrictConfig
 from medground.schema.errors import CardError
 
 MOST_BYTES = 2**20
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Keeps every value as it is written: a date stays a text, and no long number is computed."""
 
 
 class StatedData(StrictConfig):
@@ -65,14 +67,6 @@ class Stated(StrictConfig):
     changes: tuple[Change, ...]
     data: tuple[StatedData, ...]
 
-    @field_validator("changes", mode="before")
-    @classmethod
-    def _dates_are_words(cls, changes: object) -> object:
-        """YAML reads a date as one; the card keeps it as it is written."""
-        if not isinstance(changes, list):
-            return changes
-        return [{k: str(v) for k, v in change.items()} if isinstance(change, dict) else change for change in changes]
-
 
 def shipped_stated() -> bytes:
     """What is said of the model that ships."""
@@ -86,18 +80,21 @@ def read_stated(content: bytes) -> Stated:
         content: of the file.
 
     Raises:
-        CardError: it is too long, no YAML, or says something else than it should.
+        CardError: it is too long, no YAML, repeats a part by name, or says something else than it should.
     """
     if len(content) > MOST_BYTES:
         raise CardError(f"what is stated of a model has {len(content)} bytes, more than {MOST_BYTES}: shorten it")
     try:
-        return Stated.model_validate(yaml.safe_load(content))
-    except yaml.YAMLError as error:
-        raise CardError(f"what is stated of a model is no YAML: {str(error).splitlines()[0]}") from error
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=_LOADER)):
+            raise CardError("what is stated of a model repeats a part by name, which could grow without end: write it")
+        return Stated.model_validate(yaml.load(content, Loader=_LOADER))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the whole"
         raise CardError(f"what is stated of a model lacks something: {where}: {first['msg']}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CardError(f"what is stated of a model is no YAML: {reason}") from error
 
 
 def stated_from(path: Path | None) -> bytes:

@@ -80,7 +80,8 @@ def verify(
     found += in_card
     audit, in_audit = _audit(tree, card, signer)
     found += [*in_audit, *tree.findings]
-    found += _schemas(tree, schemas, {finding.file for finding in found})
+    if signer is not None:  # what nobody trusted wrote is not parsed: it could be made to take hours
+        found += _schemas(tree, schemas, {finding.file for finding in found})
     if not found:
         found += disagreements(tree.kept)
     return Verification(_sorted(found), signer, card, audit, len(tree.digests), tree.size_bytes)

@@ -5,12 +5,13 @@ Findings are judged on real images; where a kind of image was measured on phanto
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from medground.cards.contents import ClassCount, Weakness
 from medground.cards.results import ConceptResult, Evaluation, Subgroup
 from medground.cards.rounding import shown
 from medground.evaluation.verdicts import VerdictCounts
+from medground.schema.anatomy import Domain
 from medground.schema.rarity import RARE_REAL_BOXES
 from medground.schema.subgroup import Axis
 
@@ -45,7 +46,7 @@ def weaknesses_of(evaluations: Sequence[Evaluation], classes: Sequence[ClassCoun
     found += [weakness for one in judged for weakness in _answers(one)]
     found += [weakness for one in judged for row in one.concepts for weakness in _false_boxes(one, row)]
     found += [weakness for one in judged for weakness in (*_small(one), *_groups(one), *_weak_figures(one))]
-    found += _training(classes)
+    found += _training(classes, _measured_real(evaluations))
     found += _unmeasured(evaluations, classes)
     return tuple(found)
 
@@ -55,7 +56,8 @@ def where(evaluation: Evaluation) -> str:
     if evaluation.domain is None:
         return evaluation.data
     made = "synthetic" if evaluation.synthetic else "real"
-    return f"unseen {made} {evaluation.domain.value}s"
+    seen = "" if evaluation.touched else "unseen "
+    return f"{seen}{made} {evaluation.domain.value}s"
 
 
 def _misses(one: Evaluation) -> Iterator[Weakness]:
@@ -190,16 +192,18 @@ def _weak_figures(one: Evaluation) -> Iterator[Weakness]:
         yield _said("false boxes uncounted", one, None, {}, words)
 
 
-def _training(classes: Sequence[ClassCount]) -> Iterator[Weakness]:
+def _training(classes: Sequence[ClassCount], measured: Collection[tuple[Domain | None, str]]) -> Iterator[Weakness]:
     for domain in sorted({row.domain for row in classes}):
         own = [row for row in classes if row.domain == domain]
         synthetic: dict[str, float | int] = {row.name: row.boxes for row in own if row.synthetic_only}
         rare = {row.name: row.real_boxes for row in own if row.rare and not row.synthetic_only}
         if synthetic:
-            words = (
-                f"On {domain.value}s it learnt {_listed(list(synthetic))} from synthetic images only. "
-                "How it does on patients nobody knows."
-            )
+            unknown = [row.name for row in own if row.synthetic_only and (domain, row.concept) not in measured]
+            words = f"On {domain.value}s it learnt {_listed(list(synthetic))} from synthetic images only."
+            if len(unknown) == len(synthetic):
+                words += " How it does on patients nobody knows."
+            elif unknown:
+                words += f" How it does on patients with {_listed(unknown)} nobody knows."
             yield Weakness(rule="synthetic only", evaluation=None, concept=None, numbers=synthetic, words=words)
         if rare:
             words = (
@@ -212,13 +216,19 @@ def _training(classes: Sequence[ClassCount]) -> Iterator[Weakness]:
 
 def _unmeasured(evaluations: Sequence[Evaluation], classes: Sequence[ClassCount]) -> Iterator[Weakness]:
     real = [one for one in evaluations if not one.synthetic]
-    measured = {(one.domain, row.concept) for one in real for row in one.concepts if row.n_boxes}
+    measured = _measured_real(evaluations)
     for domain in sorted({row.domain for row in classes}):
         left = [row.name for row in classes if row.domain == domain and (domain, row.concept) not in measured]
         if left:
             words = f"Never measured on real {domain.value}s here: {_listed(left)}."
             yield Weakness(rule="unmeasured", evaluation=None, concept=None, numbers={}, words=words)
     yield from _people(real)
+
+
+def _measured_real(evaluations: Sequence[Evaluation]) -> set[tuple[Domain | None, str]]:
+    """Findings that were measured on real images of a kind."""
+    real = [one for one in evaluations if not one.synthetic]
+    return {(one.domain, row.concept) for one in real for row in one.concepts if row.n_boxes}
 
 
 def _people(real: Sequence[Evaluation]) -> Iterator[Weakness]:
@@ -228,11 +238,14 @@ def _people(real: Sequence[Evaluation]) -> Iterator[Weakness]:
         axes = _listed([axis.value.replace("_", " ") for axis in unknown])
         words = (
             f"Whether it does as well for everyone cannot be told: of the real images that it was measured on, {axes} "
-            "cannot be compared, for no source says them."
+            "cannot be compared, for they were not read from any source."
         )
         yield Weakness(rule="people unknown", evaluation=None, concept=None, numbers={}, words=words)
     if not any(group.axis == Axis.AGE_BAND and group.value == CHILDREN for one in real for group in one.subgroups):
-        words = "It was never measured on children's images: none is known to be of a child."
+        words = (
+            "How it does on children's images is not known: no measured image is known to be of a child, "
+            "and whether children are among them is not known."
+        )
         yield Weakness(rule="children unmeasured", evaluation=None, concept=None, numbers={}, words=words)
 
 

@@ -106,6 +106,8 @@ def _collected(bundle: Path, options: Options) -> Evidence:
         raise UsageError(
             f"the run {options.run!r} has no evaluation; make some by python -m pipelines evaluate --train"
         )
+    if len(scenes) < len(found):
+        raise UsageError(f"the run {options.run!r} keeps two scenes of one part; name one folder of evidence instead")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return collect(
         bundle,
@@ -133,9 +135,10 @@ def _seal(options: Options) -> Seal | None:
     from medground.cards.record import record_export
     from medground.cards.signing import sign_directory
     from medground.cli.card_keygen import read_passphrase
+    from medground.cli.card_verify import read_anchor_key
 
     key = load_signing_key(options.key, read_passphrase(options.passphrase))
-    secret = options.anchor_key.read_bytes().strip() if options.anchor_key else None
+    secret = read_anchor_key(options.anchor_key)
     anchors = AnchorFile(options.anchor, secret) if options.anchor else None
 
     def seal(directory: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,11 +17,16 @@ from rich.table import Table
 from medground.cards.findings import Finding, Kind
 from medground.cards.keys import VARIABLE, trusted_keys
 from medground.cards.verify import Verification, verify
-from medground.schema.errors import CardError, UsageError
+from medground.schema.errors import CardError, MedgroundError, UsageError
+
+if TYPE_CHECKING:
+    from medground.cards.recompute import Difference
 
 WIDTH_PIPED = 240
 """Of a table that a program reads: no word of it is cut."""
 SHOWN = 50
+_ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What code meets in files that somebody built so that it fails."""
 _FETCH = "fetch the card again from whoever exported it"
 NEXT: Final[Mapping[Kind, str]] = MappingProxyType(
     {
@@ -110,20 +115,45 @@ def checked(options: Options) -> Verification:
     if options.recompute:
         from medground.cards.recompute import recompute
 
-        found = found.with_findings([one.finding() for one in recompute(options.directory)])
+        found = with_check(found, lambda: recompute(options.directory), may_raise=False)
     if options.from_images:
         from medground.cards.rerun import rerun  # the model's packages: for whoever runs it alone
 
-        again = rerun(options.directory, options.bundle, most=options.most, note=_told)
-        found = found.with_findings([one.finding() for one in again.differences])
+        def again() -> Sequence[Difference]:
+            outcome = rerun(options.directory, options.bundle, most=options.most, note=_told)
+            _told(outcome.words())
+            return outcome.differences
+
+        found = with_check(found, again, may_raise=True)
     if found.audit is None or (options.audit_log is None and options.anchor is None):
         return found
     from medground.audit.anchor import AnchorFile  # the database's package: for whoever asks it alone
     from medground.cards.against_log import check_against_log
 
-    key = _anchor_key(options.anchor_key)
+    key = read_anchor_key(options.anchor_key)
     anchors = AnchorFile(options.anchor, key) if options.anchor is not None else None
     return found.with_findings(check_against_log(found.audit, options.audit_log, anchors))
+
+
+def with_check(found: Verification, check: Callable[[], Sequence[Difference]], *, may_raise: bool) -> Verification:
+    """What was found, and what a check of the evidence finds; what was found before is never lost.
+
+    Args:
+        found: before.
+        check: of the evidence.
+        may_raise: whether it may fail for a reason that is not the card's, which is an error if nothing was found.
+    """
+    try:
+        return found.with_findings([one.finding() for one in check()])
+    except MedgroundError as error:
+        if may_raise and found.is_whole:
+            raise
+        words = str(error)
+    except _ODD as error:
+        words = f"it is not what a card is computed from: {type(error).__name__}"
+    from medground.cards.evidence import FOLDER
+
+    return found.with_findings([Finding(FOLDER, Kind.SCHEMA, words)])
 
 
 def _told(words: str) -> None:
@@ -136,8 +166,7 @@ def print_table(findings: Sequence[Finding]) -> None:
     for heading in ("file", "finding", "what is wrong", "what to do"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "finding")
     for finding in findings[:SHOWN]:
-        file = finding.file if finding.file.isprintable() else ascii(finding.file)
-        table.add_row(escape(file), finding.kind.value, escape(finding.words), NEXT[finding.kind])
+        table.add_row(escape(finding.file), finding.kind.value, escape(finding.words), NEXT[finding.kind])
     if len(findings) > SHOWN:
         table.caption = f"and {len(findings) - SHOWN} more: --json has them all"
     console = Console()
@@ -160,7 +189,7 @@ def print_json(directory: Path, found: Verification) -> None:
         "files": found.files,
         "bytes": found.size_bytes,
         "findings": [
-            {"file": ascii(one.file)[1:-1], "kind": one.kind.value, "words": one.words, "next": NEXT[one.kind]}
+            {"file": one.file, "kind": one.kind.value, "words": one.words, "next": NEXT[one.kind]}
             for one in found.findings
         ],
     }
@@ -182,7 +211,15 @@ def _whole(found: Verification, options: Options) -> str:
     )
 
 
-def _anchor_key(path: Path | None) -> bytes | None:
+def read_anchor_key(path: Path | None) -> bytes | None:
+    """The key of a file of anchors; None if there is none.
+
+    Args:
+        path: of the file that holds it.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     if path is None:
         return None
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import re
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -18,9 +20,13 @@ from medground.schema.result import Verdict
 from medground.schema.subgroup import Axis
 
 ENDING = ".scene.json.gz"
+MOST_BYTES = 256 << 20
+"""Of a scene, unpacked; one of a thousand films has some 20 MB."""
+MOST_THREADS = 1024
 RARE_BELOW = RARE_REAL_BOXES
 PHANTOM = "phantom-"
 """What the id of a phantom's image begins with; its seed follows."""
+_PHANTOM_ID = re.compile(rf"{PHANTOM}[0-9]{{1,18}}", re.ASCII)
 Box = tuple[float, float, float, float]
 
 
@@ -80,7 +86,7 @@ class Scene(StrictConfig):
     training_boxes: dict[str, int]
     real_boxes: dict[str, int] | None = None
     images: tuple[SceneImage, ...]
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)
 
     @model_validator(mode="after")
     def _counts_the_same_concepts(self) -> Scene:
@@ -91,8 +97,10 @@ class Scene(StrictConfig):
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether every image is a phantom, known by its id."""
-        return all(image.image_id.startswith(PHANTOM) for image in self.images)
+        """Whether there are images, and each is a phantom: known by its id, which is its patient's too."""
+        return bool(self.images) and all(
+            _PHANTOM_ID.fullmatch(image.image_id) and image.patient_id == image.image_id for image in self.images
+        )
 
     def truth(self) -> list[ImageTruth]:
         """The images as the evaluation takes them."""
@@ -134,15 +142,35 @@ def save_scene(scene: Scene, path: Path) -> None:
     path.write_bytes(gzip.compress(scene.model_dump_json().encode(), mtime=0))
 
 
+def unpacked(content: bytes, most: int) -> bytes:
+    """The JSON of a scene's file.
+
+    Args:
+        content: of the file.
+        most: bytes that it may unpack to; no more are unpacked.
+
+    Raises:
+        ValueError: it is no gzip, cut short, too large, or followed by something.
+    """
+    reader = zlib.decompressobj(wbits=31)  # gzip
+    try:
+        text = reader.decompress(content, most + 1)
+    except zlib.error as error:
+        raise ValueError("it is no gzip") from error
+    if len(text) > most or not reader.eof or reader.unused_data:
+        raise ValueError("it is cut short, too large, or followed by something")
+    return text
+
+
 def load_scene(path: Path) -> Scene:
     """Reads what `save_scene` wrote.
 
     Raises:
-        UsageError: if it is cut short or something else.
+        UsageError: if it is cut short, too large or something else.
     """
     try:
-        return Scene.model_validate_json(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError) as error:
+        return Scene.model_validate_json(unpacked(path.read_bytes(), MOST_BYTES))
+    except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"{path} is no readable scene ({reason}); make it anew by python -m pipelines evaluate"

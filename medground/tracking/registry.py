@@ -95,12 +95,16 @@ class ModelRegistry:
         Args:
             model: only of this one; all if None.
         """
-        names = sorted(found.name for found in self._client.search_registered_models())
-        return [one for name in names if model in (None, name) for one in self._of(name)]
+        return [one for name in sorted(self._names(model)) for one in self._of(name)]
 
     def holder(self, model: str, alias: str) -> Version | None:
         """The version that an alias points at; None if there is none."""
-        return next((one for one in self.versions(model) if alias in one.aliases), None)
+        if not self._names(model):
+            return None
+        number = self._client.get_registered_model(model).aliases.get(alias)
+        if number is None:
+            return None
+        return self._version(self._client.get_model_version(model, str(number)), {alias: str(number)})
 
     def put(self, model: str, identity: Mapping[str, str], folders: Mapping[str, Path]) -> Version:
         """The version of an identity: the one that is there, else a new one with copies of its files.
@@ -119,7 +123,7 @@ class ModelRegistry:
         for name, folder in folders.items():
             self._client.log_artifacts(run.info.run_id, str(folder), name)
         self._client.set_terminated(run.info.run_id)
-        if not any(one.name == model for one in self._client.search_registered_models(f"name = '{model}'")):
+        if not self._names(model):
             self._client.create_registered_model(model)
         source = f"{run.info.artifact_uri}/{next(iter(folders))}"
         made = self._client.create_model_version(model, source, run_id=run.info.run_id, tags=dict(identity))
@@ -162,6 +166,17 @@ class ModelRegistry:
     def _new_run(self, model: str, key: str) -> mlflow.entities.Run:
         tags = {_KEY_TAG: key, KIND_TAG: "promotion"}
         return self._client.create_run(self._experiment_id, run_name=f"promotion of {model}", tags=tags)
+
+    def _names(self, model: str | None) -> list[str]:
+        """Registered models: this one if it is, all if None; however many there are."""
+        only = None if model is None else f"name = '{model}'"
+        names: list[str] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_registered_models(only, page_token=token)
+            names += [found.name for found in page]
+            if not (token := page.token):
+                return names
 
     def _of(self, model: str) -> list[Version]:
         aliases = self._client.get_registered_model(model).aliases  # a version that was searched for has none

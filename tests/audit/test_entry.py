@@ -102,7 +102,15 @@ def test_times_are_utc_with_six_decimals() -> None:
 
 def test_what_this_version_cannot_read_is_said_and_not_repeated() -> None:
     (record,) = chain(1)
-    for changes in ({"action": "Jane Doe"}, {"details": "["}, {"details": "3"}, {"time": "Jane Doe"}, {"form": 2}):
+    deep = {"details": "[" * 100_000}
+    for changes in (
+        {"action": "Jane Doe"},
+        {"details": "["},
+        {"details": "3"},
+        deep,
+        {"time": "Jane Doe"},
+        {"form": 2},
+    ):
         with pytest.raises(
             AuditError, match=r"entry 1 of the audit log cannot be read: run `medground audit verify`"
         ) as told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Mapping
 
@@ -13,6 +14,8 @@ from medground.evaluation.scene import ENDING, Scene, SceneImage
 from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.subgroup import Axis
 
+MANIFEST = (shipped_bundle_path() / "manifest.json").read_bytes()
+OWN, WEIGHTS = hashlib.sha256(MANIFEST).hexdigest()[:12], json.loads(MANIFEST)["files"]["weights.safetensors"]
 COLLECTED_AT = "2026-01-02T03:04:05Z"
 A, FAR = (0.0, 0.0, 10.0, 10.0), (40.0, 40.0, 50.0, 50.0)
 BOTH = ("cavity", "nodule")
@@ -41,7 +44,7 @@ def four_films() -> Scene:
     """
     absent = ("cavity", False, "not_found", 0.1)
     return Scene(
-        system="a model",
+        system=f"a model ({OWN})",
         data="four films",
         training_boxes={"nodule": 300, "cavity": 12},
         real_boxes={"nodule": 60, "cavity": 0},
@@ -83,7 +86,7 @@ def ten_nodules(found: int) -> Scene:
         image(f"{row}", truths=(("nodule", A),), detections=(("nodule", A if row < found else FAR, 0.5),))
         for row in range(10)
     ]
-    return Scene(system="a model", data="ten films", training_boxes={"nodule": 300}, images=tuple(images))
+    return Scene(system=f"a model ({OWN})", data="ten films", training_boxes={"nodule": 300}, images=tuple(images))
 
 
 def files_of(scenes: Mapping[str, Scene]) -> dict[str, bytes]:
@@ -101,7 +104,7 @@ def files_of(scenes: Mapping[str, Scene]) -> dict[str, bytes]:
     files |= {
         "stated.yaml": shipped_stated(),
         "images.json": json.dumps(groups).encode(),
-        "weights.json": Weights(parameters=3_699_312, bytes=8_783_758, sha256="0" * 64).model_dump_json().encode(),
+        "weights.json": Weights(parameters=3_699_312, bytes=8_783_758, sha256=WEIGHTS).model_dump_json().encode(),
         "environment.json": environment.model_dump_json().encode(),
         "code.json": Code(version="0.1.0", commit="1" * 40, uncommitted=False, collected_at=COLLECTED_AT)
         .model_dump_json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -22,9 +23,13 @@ from medground.cards.measured import Resampling
 from medground.cards.record import record_export
 from medground.cards.signing import sign_directory
 from tests.audit.chains import Clock, event
-from tests.cards.made_evidence import made_evidence
+from tests.cards.made_evidence import MANIFEST, made_evidence
 
-MODEL = CardModel(name="compact", version="0.3.0", sha256="0123456789abcdef" * 4)
+MODEL = CardModel(
+    name=json.loads(MANIFEST)["name"],
+    version=json.loads(MANIFEST)["version"],
+    sha256=hashlib.sha256(MANIFEST).hexdigest(),
+)
 EXPORTED_AT = "2026-01-02T03:04:05Z"
 BEFORE = 3  # entries of the log before the export
 

@@ -44,6 +44,21 @@ def test_one_digit_in_a_form_is_found(card: SmallCard, name: str) -> None:
     assert disagreements(files) == [Finding(name, Kind.FORM, "it does not say what facts.json says")]
 
 
+@pytest.mark.parametrize("said", [{"sha256": "e" * 64}, {"name": "another"}, {"version": "9"}])
+def test_facts_of_another_model_are_found(card: SmallCard, tmp_path: Path, said: dict[str, str]) -> None:
+    copy, key, engine = copied(card, tmp_path), load_signing_key(card.private), create_engine("sqlite://")
+    create_tables(engine)
+    model = MODEL.model_copy(update=said)
+    write_card(copy, model, EXPORTED_AT)
+    sign_directory(copy, key)
+    record_export(copy, key, AuditLog(engine, Clock()), None, Clock())
+    (finding,) = verify(copy, [card.key]).findings
+    assert (finding.file, finding.kind) == ("card.json", Kind.FORM)
+    assert finding.words.startswith(
+        f"it is of {model.name} {model.version} ({model.sha256[:12]}), its facts of medground"
+    )
+
+
 def test_without_facts_nothing_is_compared(card: SmallCard) -> None:
     files = files_in(card.directory)
     assert disagreements({**files, "facts.json": b"{}", "chai.xml": b""}) == []

@@ -105,6 +105,12 @@ def test_an_edit_with_its_hash_is_found_by_the_signature(card: SmallCard) -> Non
     assert broken_links(fitting, MODEL, signature, None) == []  # nobody is known whose signature it should have
 
 
+def test_details_without_an_end_are_told(card: SmallCard) -> None:
+    file = read_audit_file((card.directory / "audit.json").read_bytes())
+    deep = file.model_copy(update={"entry": file.entry.model_copy(update={"details": "[" * 100_000})})
+    assert "entry 4 is none that an audit log has" in broken_links(deep, MODEL, DIGEST, card.key)
+
+
 def test_another_key_is_found(card: SmallCard, tmp_path: Path) -> None:
     copy = copied(card, tmp_path)
     file = read_audit_file((copy / "audit.json").read_bytes())
@@ -121,8 +127,11 @@ def test_another_form_of_the_same_is_refused(card: SmallCard) -> None:
     for other in (content[:-1], content + b"\n", json.dumps(members).encode(), content.replace(b": 1,", b": true,", 1)):
         with pytest.raises(CardError):
             read_audit_file(other)
-    with pytest.raises(CardError, match=r"of format 1: entry\.sequence"):
-        read_audit_file(json.dumps(members | {"entry": members["entry"] | {"sequence": 0}}).encode())
+    for number in (0, 2**63, 10**30):
+        with pytest.raises(CardError, match=r"of format 1: entry\.sequence"):
+            read_audit_file(json.dumps(members | {"entry": members["entry"] | {"sequence": number}}).encode())
+        with pytest.raises(CardError, match=r"of format 1: anchor\.sequence"):
+            read_audit_file(json.dumps(members | {"anchor": members["anchor"] | {"sequence": number}}).encode())
     padded = base64.b64encode(b"x").decode().replace("eA==", "eB==")
     with pytest.raises(CardError, match="of format 1: signature"):
         read_audit_file(json.dumps(members | {"signature": padded}).encode())

@@ -31,7 +31,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert len(listed) == 11
     assert json.loads(content) == {
         "format": 1,
-        "model": {"name": "compact", "version": "0.3.0", "sha256": MODEL.sha256},
+        "model": {"name": MODEL.name, "version": MODEL.version, "sha256": MODEL.sha256},
         "exported_at": EXPORTED_AT,
         "files": listed,
     }

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from medground.cards.comparison import Compared, aligned, compared_ap50, compared_ece, why_other_images
+from medground.cards.comparison import (
+    Compared,
+    aligned,
+    compared_ap50,
+    compared_ece,
+    compared_found,
+    unrated,
+    why_other_images,
+)
 from medground.cards.measured import Resampling
 from medground.evaluation.bootstrap import Interval
 from medground.evaluation.scene import Scene
+from medground.schema.result import Verdict
 from tests.cards.made_cards import BOXES, COMMON, RARE, USUAL, films
 
 QUICK = Resampling(resamples=200)
@@ -65,6 +74,25 @@ def test_calibration_of_the_findings_that_both_know() -> None:
     again = compared_ece(films(presence=0.5), more.model_copy(update={"images": answered}), QUICK)
     assert again is not None
     assert (again.candidate.value, again.n) == (pytest.approx(0.0), 160)
+
+
+def test_what_is_answered_found_of_the_same_questions() -> None:
+    old = films()
+    first = old.images[0]
+    said = tuple((concept, there, Verdict.UNSUPPORTED, 0.5) for concept, there, *_ in first.answers)
+    extra = ("new", True, Verdict.FOUND, 0.5)
+    changed = (first.model_copy(update={"answers": (*said, extra)}), *old.images[1:])
+    figures = compared_found(old, renamed(old.model_copy(update={"images": changed})), present=True, how=QUICK)
+    assert figures is not None
+    assert (figures.current.value, figures.candidate.value) == pytest.approx((1.0, 79 / 80))
+    assert figures.n == 80
+    unasked = (first.model_copy(update={"answers": (extra,)}), *old.images[1:])
+    again = compared_found(old, old.model_copy(update={"images": unasked}), present=True, how=QUICK)
+    assert again == figures
+    assert unrated(old, old.model_copy(update={"images": unasked})) == (2, 160)
+    absent = compared_found(old, old, present=False, how=QUICK)
+    assert absent is not None
+    assert (absent.candidate.value, absent.n) == (0, 80)
 
 
 def test_names_do_not_matter_and_places_do() -> None:

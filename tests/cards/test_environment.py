@@ -33,5 +33,11 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path):
     git("commit", "--quiet", "--message", "one")
     clean = code_of(tmp_path, "1.0", AT)
     assert (clean.commit, clean.uncommitted) == (git("rev-parse", "HEAD").strip(), False)
+    (tmp_path / "new").write_text("1")
+    assert code_of(tmp_path, "1.0", AT).uncommitted
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "new").rename(tmp_path / "installed" / "new")
+    assert code_of(tmp_path / "installed", "1.0", AT).commit is None
+    (tmp_path / "installed" / "new").unlink()
     (tmp_path / "a").write_text("2")
     assert code_of(tmp_path, "1.0", AT).uncommitted

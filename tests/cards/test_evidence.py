@@ -9,7 +9,7 @@ from medground.cards.evidence import evidence_of, read_evidence
 from medground.evaluation.scene import ENDING
 from medground.schema.errors import CardError
 from medground.schema.subgroup import Axis
-from tests.cards.made_evidence import files_of, four_films, made_evidence
+from tests.cards.made_evidence import WEIGHTS, files_of, four_films, made_evidence
 
 SCENE = f"scenes/films{ENDING}"
 
@@ -77,3 +77,39 @@ def test_a_scene_that_unpacks_to_more_than_the_limit_is_refused(monkeypatch):
     monkeypatch.setattr("medground.cards.evidence.MOST_SCENE_BYTES", 100)
     with pytest.raises(CardError, match="too large"):
         made_evidence()
+
+
+def test_all_scenes_together_are_held_to_the_limit(monkeypatch):
+    size = len(gzip.decompress(files_of({"films": four_films()})[SCENE]))
+    monkeypatch.setattr("medground.cards.evidence.MOST_SCENE_BYTES", 2 * size)
+    three = {name: four_films() for name in ("a", "b", "c")}
+    assert len(made_evidence({name: three[name] for name in ("a", "b")}).scenes) == 2
+    with pytest.raises(CardError, match=r"scenes/c\.scene\.json\.gz in the evidence is no scene .*too large"):
+        made_evidence(three)
+
+
+def test_more_files_or_bytes_than_evidence_has_are_refused(tmp_path, monkeypatch):
+    write_evidence(made_evidence(), tmp_path / "evidence")
+    size = sum(path.stat().st_size for path in (tmp_path / "evidence").rglob("*") if path.is_file())
+    monkeypatch.setattr("medground.cards.evidence.MOST_BYTES", size)
+    read_evidence(tmp_path / "evidence")
+    monkeypatch.setattr("medground.cards.evidence.MOST_BYTES", size - 1)
+    with pytest.raises(CardError, match=f"have {size} bytes, more than {size - 1}"):
+        read_evidence(tmp_path / "evidence")
+    for number in range(401):
+        (tmp_path / "evidence" / "pictures" / f"{number}").mkdir(parents=True)
+    with pytest.raises(CardError, match="more than 200 files or as many folders"):
+        read_evidence(tmp_path / "evidence")
+
+
+def test_scenes_of_another_model_are_refused():
+    other = four_films().model_copy(update={"system": "a model (abcdefabcdef)"})
+    with pytest.raises(CardError, match="the scene films was measured with 'a model"):
+        evidence_of(files_of({"films": other}))
+
+
+def test_weights_of_another_model_are_refused():
+    files = files_of({})
+    files["weights.json"] = files["weights.json"].replace(WEIGHTS.encode(), b"0" * 64)
+    with pytest.raises(CardError, match=r"weights.json in the evidence is not about the weights of the bundle"):
+        evidence_of(files)

@@ -66,6 +66,8 @@ def test_training_is_told_as_the_bundle_has_it(facts):
     assert facts.stages[0].settings["restoration.patch_px"] == 32
     cxr = next(data for data in facts.training_data if data.key == "cxr")
     assert (cxr.parts["train"].images, cxr.leak_check) == (301, None)
+    assert facts.model.trained_on == tuple(data.title for data in facts.training_data)
+    assert facts.model.trained_on[-1] == "BCCD, blood smears"
     phantom = next(pool for pool in facts.pools if pool.name == "phantom")
     assert (phantom.images, phantom.by_finding["cavity"]) == (2560, 247)
 

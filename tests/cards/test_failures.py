@@ -11,6 +11,7 @@ from medground.cards.pictures import SIDE_PX, draw_failures
 from medground.data.phantom.chest_radiograph import chest_radiograph
 from medground.evaluation.scene import Scene, SceneImage
 from medground.imaging.overlay import COLOURS
+from tests.cards.made_evidence import OWN
 
 SIDE = 140
 TRUTH, FALSE, NEAR = (10.0, 10.0, 50.0, 50.0), (80.0, 80.0, 120.0, 120.0), (30.0, 10.0, 70.0, 50.0)
@@ -22,7 +23,7 @@ def scene(first: str = "phantom-") -> Scene:
     images = tuple(
         SceneImage(
             image_id=f"{first}{row}",
-            patient_id=f"p{row}",
+            patient_id=f"{first}{row}",
             exhaustive_for=CONCEPTS,
             truths=((concept, TRUTH),),
             detections=((concept, FALSE, 0.5 + row / 100), *([(concept, NEAR, 0.1)] if row == 0 else [])),
@@ -32,7 +33,7 @@ def scene(first: str = "phantom-") -> Scene:
         for row, concept in enumerate(CONCEPTS)
     )
     boxes = {concept: row + 1 for row, concept in enumerate(CONCEPTS)}
-    return Scene(system="s", data="phantoms", training_boxes=boxes, images=images)
+    return Scene(system=f"a model ({OWN})", data="phantoms", training_boxes=boxes, images=images)
 
 
 def test_misses_of_the_rarest_come_first_then_the_surest_false_boxes():

@@ -52,6 +52,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, found in FOUND.items():
         bundle = made_bundle(folder / name, name)
         signed_card(folder / f"{name}_card", bundle, {"films": films(found)}, private)
+    again = {"films": films(FOUND["worse"])}
+    signed_card(folder / "better_again_card", folder / "better", again, private)
     open_store(folder / "store", "medground")
     return folder
 
@@ -158,6 +160,47 @@ def test_a_current_model_that_came_without_its_card(place: Place) -> None:
     assert place.promote("better", current_card=place.shelf / "worse_card").decision.broken == (Rule.PREDECESSOR,)
     assert place.promote("better", current_card=place.shelf / "usual_card").decision.promoted
     assert place.current() == "better"
+
+
+def test_a_card_that_is_given_does_not_take_the_place_of_the_one_that_is_kept(place: Place) -> None:
+    place.promote("better")
+    assert place.promote("worse", current_card=place.shelf / "worse_card").decision.broken == (Rule.MEAN,)
+    assert place.current() == "better"
+
+
+def test_another_card_in_the_place_of_the_one_that_was_decided_about(place: Place) -> None:
+    place.promote("better")
+    holder = place.registry().holder(MODEL, ALIAS)
+    assert holder is not None
+    kept = place.registry().folder(holder, CARD)
+    assert kept is not None
+    shutil.rmtree(kept)
+    shutil.copytree(place.shelf / "better_again_card", kept)  # holds, and is of the same bundle
+    record = place.promote("worse")
+    assert record.decision.broken == (Rule.PREDECESSOR,)
+    assert "another card than the one that the registry decided about" in record.decision.reasons[0]
+    assert place.current() == "better"
+
+
+@pytest.mark.parametrize("gone", ["bundle", CARD])
+def test_files_that_the_registry_lost(place: Place, gone: str) -> None:
+    place.promote("usual")
+    holder = place.registry().holder(MODEL, ALIAS)
+    assert holder is not None
+    kept = place.registry().folder(holder, gone)
+    assert kept is not None
+    shutil.rmtree(kept)
+    with pytest.raises(UsageError, match="lost files of version 1"):
+        place.promote("usual", current_card=place.shelf / "usual_card")
+
+
+def test_a_card_that_changes_meanwhile(place: Place, tmp_path: Path) -> None:
+    card = Path(shutil.copytree(place.shelf / "usual_card", tmp_path / "usual"))
+    early = place.proposal("usual", card=card)
+    (card / "MODEL_CARD.md").write_text("# better\n")
+    with pytest.raises(UsageError, match="card changed while it was copied"):
+        carry_out(early, place.registry(), place.log(), Clock())
+    assert place.current() is None
 
 
 def test_whoever_looked_before_another_one_moved_the_alias_has_to_look_again(place: Place) -> None:

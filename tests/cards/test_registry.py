@@ -14,9 +14,11 @@ from medground.cards.measured import Resampling
 from medground.cards.registry import Carded, Decision, Rule, decide
 from medground.cards.untouched import HELD_OUT_SEEDS
 from medground.evaluation.scene import Scene
+from medground.schema.result import Verdict
 from tests.cards.made_cards import COMMON, RARE, USUAL, evidence_for, films, held, phantoms
 
 QUICK = Resampling(resamples=200)
+Answer = tuple[str, bool, Verdict, float | None]
 BETTER = {**dict.fromkeys(COMMON, 19), RARE: 18}
 
 
@@ -79,9 +81,15 @@ def other_truth(scene: Scene) -> Scene:
     return scene.model_copy(update={"images": (*scene.images[:-1], last)})
 
 
-def silent(scene: Scene) -> Scene:
-    images = tuple(image.model_copy(update={"answers": ()}) for image in scene.images)
+def answering(scene: Scene, change: Callable[[Answer], Answer]) -> Scene:
+    images = tuple(i.model_copy(update={"answers": tuple(map(change, i.answers))}) for i in scene.images)
     return scene.model_copy(update={"images": images})
+
+
+def unrated_but(scene: Scene, rows: int) -> Scene:
+    """Probabilities on the first images alone."""
+    bare = answering(scene, lambda answer: (*answer[:3], None))
+    return scene.model_copy(update={"images": (*scene.images[:rows], *bare.images[rows:])})
 
 
 WORSE: Mapping[str, tuple[Callable[[], Carded], Rule, str]] = {
@@ -118,9 +126,24 @@ WORSE: Mapping[str, tuple[Callable[[], Carded], Rule, str]] = {
         "part0, calibration error: 0.450, the current one 0.000",
     ),
     "no probabilities": (
-        lambda: model(silent(films(BETTER)), version="2"),
+        lambda: model(unrated_but(films(BETTER), 0), version="2"),
         Rule.CALIBRATION,
-        "the candidate stated no probability, the current one did",
+        "no probability for 160 of 160 questions that the current one stated one for",
+    ),
+    "probabilities on one image": (
+        lambda: model(unrated_but(films(BETTER), 1), version="2"),
+        Rule.CALIBRATION,
+        "no probability for 158 of 160 questions that the current one stated one for",
+    ),
+    "found, whatever is asked": (
+        lambda: model(answering(films(BETTER), lambda a: (a[0], a[1], Verdict.FOUND, a[3])), version="2"),
+        Rule.ANSWERS,
+        'part0, share answered "found" of what is not there: 1.000, the current one 0.000',
+    ),
+    "unsupported, whatever is asked": (
+        lambda: model(answering(films(BETTER), lambda a: (a[0], a[1], Verdict.UNSUPPORTED, a[3])), version="2"),
+        Rule.ANSWERS,
+        'part0, share answered "found" of what is there: 0.000, the current one 1.000',
     ),
     "an image less": (
         lambda: model(cut(films(BETTER)), version="2"),
@@ -150,6 +173,25 @@ def test_a_worse_model_is_refused_by_one_rule_alone(current: Carded, what: str) 
     assert len(decision.reasons) == 1
 
 
+def test_questions_that_are_not_answered_at_all(current: Carded) -> None:
+    scene = films(BETTER)
+    images = tuple(image.model_copy(update={"answers": ()}) for image in scene.images)
+    decision = gate(model(scene.model_copy(update={"images": images}), version="2"), current)
+    assert decision.broken == (Rule.ANSWERS, Rule.CALIBRATION)
+
+
+def test_a_current_model_that_was_asked_nothing() -> None:
+    scene = films()
+    images = tuple(image.model_copy(update={"answers": ()}) for image in scene.images)
+    before = model(scene.model_copy(update={"images": images}), version="1")
+    decision = gate(model(films(BETTER), version="2"), before)
+    assert decision.promoted
+    assert "the current one was asked nothing" in words(decision, Rule.ANSWERS)
+    assert words(decision, Rule.CALIBRATION).endswith(
+        "no probability for 0 of 0 questions that the current one stated one for"
+    )
+
+
 def test_without_its_own_card_nothing_else_is_looked_at(current: Carded) -> None:
     decision = gate(Carded("e" * 64, None, None), current)
     assert [(ruling.rule, ruling.passed) for ruling in decision.rules] == [(Rule.CARD, False)]
@@ -160,12 +202,6 @@ def test_a_part_that_was_tuned_on_counts_for_nothing() -> None:
     decision = gate(model(films(BETTER, data="films, dev part"), version="2"), None)
     assert decision.broken == (Rule.UNTOUCHED,)
     assert "part0 is neither a valid nor a test part" in words(decision, Rule.UNTOUCHED)
-
-
-def test_a_part_that_another_model_was_measured_on_counts_for_nothing() -> None:
-    decision = gate(model(films(BETTER), version="2", system="model (abcdefabcdef)"), None)
-    assert decision.broken == (Rule.UNTOUCHED,)
-    assert "was measured with model (abcdefabcdef), not with" in words(decision, Rule.UNTOUCHED)
 
 
 def test_phantoms_of_other_seeds_are_other_images() -> None:
@@ -219,6 +255,21 @@ def test_the_difference_alone_refuses() -> None:
     """Ten of twenty have a wide interval, and six lie within it; but the four are lost in nearly every resample."""
     old, new = films({**USUAL, RARE: 10}), films({**dict.fromkeys(COMMON, 14), RARE: 6})
     assert gate(model(new, version="2"), model(old, version="1")).broken == (Rule.RARE,)
+
+
+def test_real_images_need_a_leak_check() -> None:
+    evidence = evidence_for({"films": films()})
+    bare = tuple(card.model_copy(update={"leak_check": None}) for card in evidence.data_cards)
+    decision = gate(held(replace(evidence, data_cards=bare)), None)
+    assert decision.broken == (Rule.UNTOUCHED,)
+    assert words(decision, Rule.UNTOUCHED).startswith("no leak check of bccd, cxr, fracatlas is on the card; films")
+
+
+def test_a_model_that_was_trained_with_a_fold_held_out() -> None:
+    evidence = replace(evidence_for({"films": films()}), summary={"held_out": {"fold": 2, "large_fold": None}})
+    decision = gate(held(evidence), None)
+    assert decision.broken == (Rule.UNTOUCHED,)
+    assert "trained with fold 2 held out" in words(decision, Rule.UNTOUCHED)
 
 
 def test_a_leak_that_a_data_card_tells_of() -> None:

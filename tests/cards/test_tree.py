@@ -61,6 +61,14 @@ def test_links_are_told_and_not_followed(tmp_path: Path) -> None:
     )
 
 
+def test_a_name_that_is_no_text_is_told_in_one_that_is(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"bad\xff\x1b[2J")).symlink_to("nowhere")
+    [finding] = read(tmp_path).findings
+    assert finding.file == "bad\\udcff\\x1b[2J"
+    assert finding.file.isprintable()
+    finding.file.encode()
+
+
 def test_limits(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"{number}").write_bytes(b"x" * 100)

@@ -213,6 +213,21 @@ def test_schemas_are_asked_of_whole_files(card: SmallCard, tmp_path: Path) -> No
     assert len(seen) == 1
 
 
+def test_what_nobody_trusted_signed_is_not_parsed(card: SmallCard, tmp_path: Path) -> None:
+    """Neither of another's card nor of one without a signature."""
+
+    def check(content: bytes) -> list[str]:
+        raise AssertionError(f"{len(content)} bytes of nobody who is trusted were parsed")
+
+    schemas = dict.fromkeys(("facts.json", "README.md", "chai.xml"), check)
+    with pytest.raises(AssertionError):
+        verify(card.directory, [card.key], schemas=schemas)
+    assert [one.kind for one in verify(card.directory, [], schemas=schemas).findings] == [Kind.UNTRUSTED_KEY]
+    copy = copied(card, tmp_path)
+    remove("card.sig")(copy)
+    assert Kind.MISSING in {one.kind for one in verify(copy, [card.key], schemas=schemas).findings}
+
+
 def test_findings_of_other_checks(card: SmallCard) -> None:
     found = verify(card.directory, [card.key])
     more = [Finding("facts.json", Kind.NUMBER, "b"), Finding("facts.json", Kind.NUMBER, "a")]

@@ -4,7 +4,9 @@ import pytest
 
 from medground.cards.facts import facts_of
 from medground.data.image_groups import AGE_BANDS
+from medground.schema.anatomy import Domain
 from medground.schema.subgroup import Axis
+from tests.cards.made_cards import phantoms
 from tests.cards.made_evidence import four_films, made_evidence, ten_nodules
 
 
@@ -49,11 +51,32 @@ def test_training_on_phantoms_alone_and_on_few_is_said_for_each_kind_of_image():
     assert "pneumothorax (17)" in few.words
 
 
+def test_what_is_not_known_of_patients_is_what_was_not_measured_on_them():
+    scope = made_evidence().scope
+    boxes = {t.concept: t.boxes for t in scope.trained if t.domain == Domain.CHEST_RADIOGRAPH}
+    chest = four_films().model_copy(update={"training_boxes": boxes, "real_boxes": boxes})  # with one cavity
+    words = [w.words for w in said({"films": chest})["synthetic only"]]
+    (films,) = [one for one in words if one.startswith("On chest radiographs")]
+    assert films == "On chest radiographs it learnt cavity from synthetic images only."
+    (slices,) = [one for one in words if one.startswith("On chest CTs")]
+    assert slices.endswith("How it does on patients nobody knows.")
+
+
+def test_images_are_called_unseen_only_where_that_is_shown():
+    scope = made_evidence().scope
+    boxes = {t.concept: t.boxes for t in scope.trained if t.domain == Domain.CHEST_RADIOGRAPH}
+    scene = four_films().model_copy(update={"training_boxes": boxes, "real_boxes": boxes})
+    assert "not there on real chest radiographs, it" in said({"films": scene})["false alarms"][0].words
+    part = scene.model_copy(update={"data": "films, valid part"})
+    assert "not there on unseen real chest radiographs, it" in said({"films": part})["false alarms"][0].words
+
+
 def test_a_group_that_no_source_tells_of_is_named():
     rules = said({"films": four_films()})
     (weakness,) = rules["people unknown"]
     assert "age band and device" in weakness.words
-    assert "children's images" in rules["children unmeasured"][0].words
+    assert "cannot be compared, for they were not read from any source" in weakness.words
+    assert rules["children unmeasured"][0].words.endswith("whether children are among them is not known.")
     assert "sex" not in weakness.words
 
 
@@ -68,7 +91,6 @@ def test_children_count_as_measured_once_there_are_some():
 def test_nothing_is_judged_on_phantoms_where_real_images_of_the_kind_were_measured():
     real = ten_nodules(10)
     synthetic = ten_nodules(1)
-    renamed = tuple(i.model_copy(update={"image_id": f"phantom-{i.image_id}"}) for i in synthetic.images)
-    synthetic = synthetic.model_copy(update={"images": renamed})
+    synthetic = phantoms(synthetic, 0)
     assert "hardly found" not in said({"films": real, "phantom": synthetic})
     assert "hardly found" in said({"phantom": synthetic})

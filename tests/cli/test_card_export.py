@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medground.cards.collect import write_evidence
+from medground.cards.keys import make_key_pair
 from medground.cli.main import create_app
 from medground.evaluation.scene import ENDING, save_scene
 from medground.model.bundle_facts import shipped_bundle_path
@@ -97,6 +98,18 @@ def test_what_is_missing_is_said(tmp_path, words, told):
     assert (code, told in said) == (2, True)
 
 
+@pytest.mark.parametrize("name", ["absent", "."])
+def test_an_anchor_key_that_cannot_be_read_is_named(evidence, tmp_path, name):
+    private, _ = make_key_pair(tmp_path / "keys")
+    code, said = run(
+        *("--bundle", BUNDLE, "--evidence", evidence, "--key", private, "--out", tmp_path / "card"),
+        *("--database", f"sqlite:///{tmp_path / 'audit.db'}", "--anchor", tmp_path / "anchors"),
+        *("--anchor-key", tmp_path / name),
+    )
+    assert (code, f"--anchor-key {tmp_path / name} cannot be read" in said) == (2, True)
+    assert not (tmp_path / "card").exists()
+
+
 @pytest.mark.slow
 def test_a_run_that_keeps_its_bundle_and_its_evaluation_is_enough(tmp_path):
     home = tmp_path / "mlruns"
@@ -112,3 +125,10 @@ def test_a_run_that_keeps_its_bundle_and_its_evaluation_is_enough(tmp_path):
     facts = json.loads((tmp_path / "card" / "facts.json").read_bytes())
     assert (facts["model"]["sha256"], facts["evaluations"][0]["n_images"]) == (digest, 4)
     assert "patient-a" not in (tmp_path / "card" / "evidence" / "images.json").read_text()
+    with open_run(home, "medground", "twice") as log:
+        log.register(shipped_bundle_path(), "medground-compact", "newest")
+        for name in ("evaluation films", "evaluation films again"):
+            with log.child(name, kind="evaluation") as child:
+                child.artifact(scene)
+    code, said = run("--run", "twice", "--mlruns", home, "--unsigned", "--out", tmp_path / "again")
+    assert (code, "keeps two scenes of one part" in said) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from typer.testing import CliRunner
 
 from medground.cards.findings import Kind
 from medground.cards.keys import load_public_key, make_key_pair
-from medground.cli.card_verify import NEXT
+from medground.cards.recompute import Difference
+from medground.cards.verify import verify
+from medground.cli.card_verify import NEXT, with_check
 from medground.cli.main import create_app
+from medground.schema.errors import CardError
 from tests.cards.small_card import MODEL, SmallCard, small_card
 
 
@@ -47,9 +51,9 @@ def rows(table: str) -> list[list[str]]:
 def test_a_whole_card(card: SmallCard, copy: Path) -> None:
     public = card.private.with_suffix(".pub")
     said = (
-        f"whole: the card of compact 0.3.0 ({MODEL.sha256}), exported at 2026-01-02T03:04:05Z, signed with the key "
-        f"card-key ({card.key.fingerprint}); entry 4 of the audit log, not looked up: see --audit-log and --anchor; "
-        "14 files, 0.2 MB\n"
+        f"whole: the card of {MODEL.name} {MODEL.version} ({MODEL.sha256}), exported at 2026-01-02T03:04:05Z, "
+        f"signed with the key card-key ({card.key.fingerprint}); entry 4 of the audit log, "
+        "not looked up: see --audit-log and --anchor; 14 files, 0.2 MB\n"
     )
     assert run(copy, "--trust", public) == (0, said, "")
     assert run(copy, "--trust", public.parent) == (0, said, "")
@@ -81,7 +85,7 @@ def test_a_table_of_what_is_wrong(card: SmallCard, copy: Path) -> None:
     code, out, err = run(copy, "--trust", card.private.with_suffix(".pub"))
     assert (code, "3 findings" in err) == (2, True)
     assert [row[:2] for row in rows(out)] == [
-        ["'[bold]new\\x1b[31m.txt'", "added"],
+        ["[bold]new\\x1b[31m.txt", "added"],
         ["evidence/images.json", "missing"],
         ["facts.json", "changed"],
     ]
@@ -113,6 +117,15 @@ def test_json(card: SmallCard, copy: Path) -> None:
     assert err.startswith("error: the card in")
 
 
+def test_names_that_are_no_text(card: SmallCard, copy: Path) -> None:
+    (copy / os.fsdecode(b"bad\xff\x9b.txt")).write_text("")
+    public = card.private.with_suffix(".pub")
+    code, out, _ = run(copy, "--trust", public)
+    assert (code, [row[:2] for row in rows(out)]) == (2, [["bad\\udcff\\udc9b.txt", "added"]])
+    code, out, _ = run(copy, "--trust", public, "--json")
+    assert (code, json.loads(out)["findings"][0]["file"]) == (2, "bad\\udcff\\udc9b.txt")
+
+
 def test_the_log_has_another_entry(card: SmallCard, copy: Path, tmp_path: Path) -> None:
     anchors = tmp_path / "anchors"
     line = json.loads(card.anchors.read_text())
@@ -122,6 +135,40 @@ def test_the_log_has_another_entry(card: SmallCard, copy: Path, tmp_path: Path) 
     assert [row[:3] for row in rows(out)] == [
         ["audit.json", "chain", "the anchors name another entry 4 than the card: it, or the log, was written anew"]
     ]
+
+
+def test_evidence_that_nothing_can_be_computed_from_is_one_more_finding(card: SmallCard, copy: Path) -> None:
+    """What was found before is not lost, whether an error is foreseen or not."""
+    (copy / "more.txt").write_text("")
+    public = card.private.with_suffix(".pub")
+    code, out, _ = run(copy, "--trust", public, "--recompute", "--json")
+    found = [(one["file"], one["kind"]) for one in json.loads(out)["findings"]]
+    assert (code, found) == (2, [("evidence", "schema"), ("more.txt", "added")])
+    code, out, _ = run(copy, "--trust", public, "--from-images", "--json")
+    assert (code, [one["file"] for one in json.loads(out)["findings"]]) == (2, ["evidence", "more.txt"])
+
+
+@pytest.mark.parametrize("error", [KeyError("a"), AttributeError("a"), ValueError("a"), RecursionError("a")])
+def test_what_nobody_foresaw_is_a_finding(card: SmallCard, error: Exception) -> None:
+    def check() -> list[Difference]:
+        raise error
+
+    before = verify(card.directory, [])
+    found = with_check(before, check, may_raise=True).findings
+    assert {one.kind for one in found} == {Kind.UNTRUSTED_KEY, Kind.SCHEMA}
+    assert [one.words for one in found if one.file == "evidence"] == [
+        f"it is not what a card is computed from: {type(error).__name__}"
+    ]
+
+
+def test_a_failure_that_is_not_the_cards_is_an_error_of_its_own(card: SmallCard) -> None:
+    def check() -> list[Difference]:
+        raise CardError("give the bundle of the card with --bundle")
+
+    with pytest.raises(CardError, match="with --bundle"):
+        with_check(verify(card.directory, [card.key]), check, may_raise=True)
+    [finding] = with_check(verify(card.directory, [card.key]), check, may_raise=False).findings
+    assert finding.words == "give the bundle of the card with --bundle"
 
 
 def test_what_cannot_be_checked(card: SmallCard, copy: Path, tmp_path: Path) -> None:

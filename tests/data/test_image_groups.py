@@ -52,6 +52,28 @@ def test_the_header_of_a_dicom_file():
 
 
 @pytest.mark.parametrize(
+    ("said", "maker"),
+    [
+        ("GE MEDICAL SYSTEMS", "GE"),
+        ('"GE Healthcare"', "GE"),
+        ("SIEMENS", "Siemens"),
+        ("Philips Medical Systems", "Philips"),
+        ("FUJI PHOTO FILM Co., ltd.", "Fujifilm"),
+        ("Gemini", None),
+        ("Dr. Doe, Springfield", None),
+        ("", None),
+    ],
+)
+def test_only_makers_of_a_list_are_kept(said, maker):
+    assert groups(Manufacturer=said).get(Axis.DEVICE) == maker
+
+
+@pytest.mark.parametrize(("said", "part"), [("HAND", "hand"), ("CSPINE", "cspine"), ("DOE^JANE", None), ("", None)])
+def test_only_body_parts_of_a_list_are_kept(said, part):
+    assert groups(BodyPartExamined=said).get(Axis.BODY_PART) == part
+
+
+@pytest.mark.parametrize(
     ("age", "band"),
     [
         ("17", "under 18"),

@@ -5,7 +5,16 @@ import gzip
 import pytest
 from pydantic import ValidationError
 
-from medground.evaluation.scene import ENDING, Scene, SceneImage, load_scene, report_of, save_scene
+from medground.evaluation.scene import (
+    ENDING,
+    MOST_THREADS,
+    Scene,
+    SceneImage,
+    load_scene,
+    report_of,
+    save_scene,
+    unpacked,
+)
 from medground.schema.errors import UsageError
 from medground.schema.subgroup import Axis
 from tests.evaluation.made_scene import BOXES, made
@@ -21,6 +30,27 @@ def test_a_scene_survives_its_file_and_gives_the_report_it_came_from(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(UsageError, match="is no readable scene"):
         load_scene(path)
+
+
+@pytest.mark.parametrize("threads", [0, MOST_THREADS + 1, 10**30])
+def test_a_number_of_threads_that_no_processor_has_is_refused(threads):
+    told = made().model_dump(mode="json")
+    assert Scene.model_validate({**told, "threads": MOST_THREADS}).threads == MOST_THREADS
+    with pytest.raises(ValidationError, match="threads"):
+        Scene.model_validate({**told, "threads": threads})
+
+
+def test_no_more_is_unpacked_than_a_scene_has(tmp_path, monkeypatch):
+    save_scene(made(), tmp_path / "one")
+    size = len(gzip.decompress((tmp_path / "one").read_bytes()))
+    monkeypatch.setattr("medground.evaluation.scene.MOST_BYTES", size)
+    assert load_scene(tmp_path / "one") == made()
+    monkeypatch.setattr("medground.evaluation.scene.MOST_BYTES", size - 1)
+    with pytest.raises(UsageError, match="too large"):
+        load_scene(tmp_path / "one")
+    for content, words in ((b"no gzip", "no gzip"), (gzip.compress(b"{}") + b"x", "followed by something")):
+        with pytest.raises(ValueError, match=words):
+            unpacked(content, 100)
 
 
 def test_a_file_from_before_real_boxes_and_image_sizes_is_read():
@@ -63,10 +93,27 @@ def test_equal_scenes_give_equal_bytes(tmp_path):
 
 def test_phantoms_are_known_by_their_ids():
     scene = made()
+
+    def is_synthetic(**names: str) -> bool:
+        """Of the scene with every image under these names; `#` becomes the number of the image."""
+        images = (
+            i.model_copy(update={key: name.replace("#", str(row)) for key, name in names.items()})
+            for row, i in enumerate(scene.images)
+        )
+        return scene.model_copy(update={"images": tuple(images)}).is_synthetic
+
     assert not scene.is_synthetic
-    renamed = tuple(i.model_copy(update={"image_id": f"phantom-{i.image_id}"}) for i in scene.images)
-    assert scene.model_copy(update={"images": renamed}).is_synthetic
-    assert not scene.model_copy(update={"images": (*renamed[:-1], scene.images[-1])}).is_synthetic
+    assert is_synthetic(image_id="phantom-50#", patient_id="phantom-50#")
+    assert not is_synthetic(image_id="phantom-50#")  # a film of somebody
+    assert not is_synthetic(image_id="phantom-50#", patient_id="phantom-5#")
+    for name in ("phantom-", "phantom-Doe", "phantom-#_000", "phantom-ct-#", "xphantom-#", "phantom-#\n", "phantom-٣#"):
+        assert not is_synthetic(image_id=name, patient_id=name)
+    phantoms = tuple(
+        i.model_copy(update=dict.fromkeys(("image_id", "patient_id"), f"phantom-{row}"))
+        for row, i in enumerate(scene.images)
+    )
+    assert not scene.model_copy(update={"images": (*phantoms[:-1], scene.images[-1])}).is_synthetic
+    assert not scene.model_copy(update={"images": ()}).is_synthetic
 
 
 def test_the_rarest_comes_first_by_real_boxes_where_they_are_known():

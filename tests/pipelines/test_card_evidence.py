@@ -33,13 +33,14 @@ def test_evidence_is_collected_without_the_names_of_patients_and_films(scenes, t
     assert {i.image_id for i in scene.images} & set("abcd") == set()
     kept, first = report_of(scene), report_of(four_films())
     assert (kept.concepts, kept.mean_ap50, kept.verdicts) == (first.concepts, first.mean_ap50, first.verdicts)
-    assert [i.attributes for i in scene.images] == [i.attributes for i in four_films().images]
+    assert [i.attributes for i in scene.images] == [{}] * 4  # two women and two men are too few to be told apart
     assert evidence.weights.parameters > 3_000_000
     assert main(["--scenes", str(scenes), "--out", str(out), "--no-data"]) == 2  # what is there is kept
 
 
 def test_scenes_of_another_model_and_no_scenes_are_refused(scenes, tmp_path, capsys):
-    save_scene(four_films(), scenes / f"phantom{ENDING}")
+    other = four_films().model_copy(update={"system": "a model"})
+    save_scene(other, scenes / f"phantom{ENDING}")
     assert main(["--scenes", str(scenes), "--out", str(tmp_path / "evidence"), "--no-data"]) == 2
     assert "was measured with a model, not with the model" in capsys.readouterr().err
     assert main(["--scenes", str(tmp_path), "--out", str(tmp_path / "evidence"), "--no-data"]) == 2
@@ -48,7 +49,7 @@ def test_scenes_of_another_model_and_no_scenes_are_refused(scenes, tmp_path, cap
 
 
 def test_parts_are_counted_only_if_they_are_those_of_the_training(tmp_path, capsys):
-    films = [film(tmp_path / f"{seed}.jpg", seed, "train") for seed in range(3)]
+    films = [film(tmp_path / f"{seed}.jpg", seed, "train", patient=f"patient {seed}") for seed in range(3)]
     parts = {TRAIN: tuple(films[:2]), DEV: (), VALID: (films[2],)}
     cards = stated_data(read_stated(shipped_stated()), {"parts": {"cxr": {TRAIN: 2, DEV: 0, VALID: 1}}})
     (card,) = [card for card in cards if card.key == "cxr"]
@@ -59,3 +60,14 @@ def test_parts_are_counted_only_if_they_are_those_of_the_training(tmp_path, caps
     other = _counted(card, {**parts, VALID: ()})
     assert (other.leak_check, other.parts) == (None, card.parts)
     assert "parts have other sizes" in capsys.readouterr().err
+
+
+def test_patients_are_not_counted_where_the_source_names_none(tmp_path):
+    films = [film(tmp_path / f"{seed}.jpg", seed, "train") for seed in range(3)]
+    unnamed = [one.model_copy(update={"patient_id": films[0].record_id}) for one in films]  # copies of one film
+    cards = stated_data(read_stated(shipped_stated()), {"parts": {"fracatlas": {TRAIN: 3, DEV: 0, VALID: 0}}})
+    (card,) = [card for card in cards if card.key == "fracatlas"]
+    counted = _counted(card, {TRAIN: tuple(unnamed), DEV: (), VALID: ()})
+    assert (counted.parts[TRAIN].images, counted.parts[TRAIN].patients) == (3, None)
+    assert "where the source names patients" in counted.leak_check.words
+    assert "by the patient's number alone" in counted.leak_check.words

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from medground.schema.errors import UsageError
-from medground.tracking.registry import LONGEST_TAG, ModelRegistry, home_of
+from medground.tracking.registry import EXPERIMENT, LONGEST_TAG, ModelRegistry, home_of
 from medground.tracking.runs import open_run
+from medground.tracking.store import open_store
 
 
 @pytest.fixture
@@ -44,6 +45,18 @@ def test_an_alias_points_at_one_version(home: Path, folder: Path) -> None:
     assert (holder.number, holder.aliases) == (1, ("champion",))
     registry.move("champion", second)
     assert [(one.number, one.aliases) for one in ModelRegistry(home).versions()] == [(2, ("champion",)), (1, ())]
+
+
+def test_a_model_is_found_among_more_names_than_one_answer_holds(home: Path, folder: Path) -> None:
+    registry = ModelRegistry(home)
+    client, _ = open_store(home, EXPERIMENT)
+    for number in range(101):
+        client.create_registered_model(f"another {number:03d}")
+    registry.move("champion", registry.put("compact", {"sha": "1"}, {"bundle": folder}))
+    assert (holder := registry.holder("compact", "champion"))
+    assert (holder.number, holder.aliases) == (1, ("champion",))
+    assert registry.holder("compact", "other") is None
+    assert [one.model for one in registry.versions()] == ["compact"]
 
 
 def test_what_was_decided_is_noted(home: Path, folder: Path) -> None:

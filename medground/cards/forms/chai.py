@@ -18,6 +18,7 @@ from medground.cards.rounding import shown
 from medground.data.cards.stated import NOT_STATED
 
 NAMESPACE = "https://mc.chai.org/v0.2/schema.xsd"
+_FIRST_LINE = '<?xml version="1.0" encoding="UTF-8"?>\n'
 MODEL_TYPE = "Neural network that answers questions about an image with boxes"
 Tree = Sequence[tuple[str, "str | Tree"]]
 
@@ -52,6 +53,9 @@ def chai_problems(content: bytes) -> list[str]:
     Args:
         content: of the file.
     """
+    # Another encoding would hide from the next check what a parser then reads.
+    if not content.startswith(_FIRST_LINE.encode()):
+        return ["it does not begin with the line that every one begins with"]
     if b"<!" in content:
         return ["it holds a declaration or a comment, and none is written"]
     try:
@@ -78,7 +82,7 @@ def _grow(parent: ElementTree.Element, tree: Tree) -> None:
 
 def _written(root: ElementTree.Element) -> bytes:
     ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'.encode()
+    return f"{_FIRST_LINE}{ElementTree.tostring(root, encoding='unicode')}\n".encode()
 
 
 def _characters(text: str) -> str:

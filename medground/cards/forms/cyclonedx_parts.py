@@ -114,12 +114,13 @@ def _trained(data: DataFacts, file: EvidenceFile | None) -> dict[str, Any]:
 
 
 def _measured(one: Evaluation, file: EvidenceFile | None) -> dict[str, Any]:
+    told = f"Measured; this part {one.touched}" if one.touched else "Measured, not trained on"
     counts = {"images": one.n_images, "patients": one.n_patients, "resamples": one.resamples, "seed": one.seed}
     return {
         "type": "data",
         "bom-ref": f"{MEASURED}{one.name}",
         "name": part_of(one),
-        "description": f"Measured, not trained on: {one.system}",
+        "description": f"{told}: {one.system}",
         **({"externalReferences": [file_reference(file)]} if file else {}),
         "data": [{"type": "dataset", "name": one.name}],
         "properties": properties({"synthetic": str(one.synthetic).lower(), **counts}),

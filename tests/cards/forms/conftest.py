@@ -16,7 +16,10 @@ def facts() -> CardFacts:
     phantoms = phantoms.model_copy(
         update={
             "data": "ten <phantoms> & more",
-            "images": tuple(i.model_copy(update={"image_id": f"phantom-{n}"}) for n, i in enumerate(phantoms.images)),
+            "images": tuple(
+                i.model_copy(update=dict.fromkeys(("image_id", "patient_id"), f"phantom-{n}"))
+                for n, i in enumerate(phantoms.images)
+            ),
         }
     )
     made = facts_of(made_evidence({"films": four_films(), "phantoms": phantoms}), Resampling(resamples=50))

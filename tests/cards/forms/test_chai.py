@@ -85,6 +85,15 @@ def test_what_is_wrong_is_told_without_the_schema(facts, old, new, told):
     assert any(words.startswith(told) for words in chai_problems(content.replace(old, new, 1)))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-7", "latin-1"])
+def test_another_encoding_hides_no_declaration(facts, encoding):
+    """In it `<!` has other bytes, and a parser would read it all the same."""
+    text = chai_of(facts).decode()
+    hidden = text.replace('"UTF-8"?>\n', f'"{encoding}"?>\n<!DOCTYPE a [<!ENTITY b "c">]>\n', 1)
+    content = hidden.encode(encoding, "replace")
+    assert chai_problems(content) == ["it does not begin with the line that every one begins with"]
+
+
 def test_what_xml_cannot_hold_is_left_out(facts, schema):
     odd = facts.model_copy(update={"title": "a\x00b\r\nc ]]> \x1b", "summary": "  "})
     content = chai_of(odd)
