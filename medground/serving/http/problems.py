@@ -66,6 +66,7 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.PeerError, 502, "archive"),
     (errors.AuditError, 503, "unavailable"),
     (errors.BundleError, 503, "model-unavailable"),
+    (errors.CardError, 503, "model-unavailable"),
 )
 
 

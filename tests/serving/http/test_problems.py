@@ -46,6 +46,7 @@ from tests.serving.running import Running, running
         (errors.WorkerError("m"), 422, "unreadable-input"),
         (errors.AuditError("m"), 503, "unavailable"),
         (errors.BundleMissingError("m"), 503, "model-unavailable"),
+        (errors.CardError("m"), 503, "model-unavailable"),
         (ProblemError(418, "teapot", "m"), 418, "teapot"),
     ],
 )
