@@ -100,7 +100,7 @@ def make(seed: int, slices: int, study: Path) -> list[BoxMm]:
 def open_reader(bundle: Path | None) -> Grounder:
     """The bundle, but for its threshold: a CT on which nothing is found says all the same where it might be."""
     read = read_bundle(bundle)
-    return Grounder(replace(read, scope=read.scope.model_copy(update={"not_found_threshold": 0.0})))
+    return Grounder(replace(read, scope=read.scope.model_copy(update={"not_found_threshold": LEAST_SCORE})))
 
 
 def scan(seed: int, slices: int, reader: Reader, folder: Path) -> Scan:
