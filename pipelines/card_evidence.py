@@ -17,9 +17,8 @@ from pathlib import Path
 
 import medground
 from medground.cards.collect import collect, stated_data, write_evidence
-from medground.cards.contents import LeakCheck, PartCount
+from medground.cards.contents import DataFacts, LeakCheck, PartCount
 from medground.cards.environment import code_of, environment
-from medground.cards.evidence import DataCard
 from medground.cards.stated import read_stated, stated_from
 from medground.evaluation.scene import ENDING
 from medground.model.bundle_facts import read_facts, shipped_bundle_path
@@ -78,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def counted(cards: Sequence[DataCard], data: Path) -> list[DataCard]:
+def counted(cards: Sequence[DataFacts], data: Path) -> list[DataFacts]:
     """The cards with patients, boxes and the leak check of the data sets that are there.
 
     Args:
@@ -93,7 +92,7 @@ def counted(cards: Sequence[DataCard], data: Path) -> list[DataCard]:
     return [_counted(card, parts[card.key]) if any(parts.get(card.key, {}).values()) else card for card in cards]
 
 
-def _counted(card: DataCard, parts: Parts) -> DataCard:
+def _counted(card: DataFacts, parts: Parts) -> DataFacts:
     now = {part: _part(records) for part, records in parts.items()}
     trained = {part: count.images for part, count in card.parts.items()}
     if trained and trained != {part: count.images for part, count in now.items()}:

@@ -12,17 +12,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from medground.audit.entry import Entry, Hash, Record, entry_of, record_of
 from medground.audit.event import Action, ActorKind, AuditEvent, ObjectKind
-from medground.cards.card_file import CardModel, canonical
+from medground.cards.card_file import CardModel, canonical, read_canonical
 from medground.cards.files import replace_file
 from medground.cards.keys import PublicKey, SigningKey
 from medground.cards.layout import AUDIT, Sha256
 from medground.cards.signature import Base64
 from medground.schema.config import StrictConfig
-from medground.schema.errors import AuditError, CardError
+from medground.schema.errors import AuditError
 
 ACTOR = "medground-card"
 _DETAIL, _KIND = "digest", "model-card"
@@ -132,15 +132,7 @@ def read_audit_file(content: bytes) -> AuditFile:
     Raises:
         CardError: it is none, or one of its bytes is not as it is written.
     """
-    try:
-        file = AuditFile.model_validate_json(content, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise CardError(f"it is no {AUDIT} of format 1: {where}: {first['msg']}") from None
-    if file.content() != content:
-        raise CardError("it says what such a file says, in another form than the one that it is written in")
-    return file
+    return read_canonical(AuditFile, content, AUDIT)
 
 
 def broken_links(file: AuditFile, model: CardModel | None, signature: Sha256, signer: PublicKey | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
@@ -16,6 +16,7 @@ from medground.schema.config import StrictConfig
 from medground.schema.errors import CardError
 
 Time = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{6})?Z$")]
+Control = TypeVar("Control", bound=StrictConfig)
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -74,15 +75,29 @@ def read_card(content: bytes) -> CardFile:
     Raises:
         CardError: it is none, or one of its bytes is not as it is written.
     """
+    return read_canonical(CardFile, content, CARD)
+
+
+def read_canonical(kind: type[Control], content: bytes, name: str) -> Control:
+    """Read a control file of which every byte is as it is written.
+
+    Args:
+        kind: of file.
+        content: of it.
+        name: of it, for the message.
+
+    Raises:
+        CardError: it is none, or one of its bytes is not as it is written.
+    """
     try:
-        card = CardFile.model_validate_json(content, strict=True)
+        file = kind.model_validate_json(content, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise CardError(f"it is no {CARD} of format 1: {where}: {first['msg']}") from None
-    if card.content() != content:
-        raise CardError("it says what a card says, in another form than the one that it is written in")
-    return card
+        raise CardError(f"it is no {name} of format 1: {where}: {first['msg']}") from None
+    if canonical(file.model_dump()) != content:
+        raise CardError("it says what such a file says, in another form than the one that it is written in")
+    return file
 
 
 def write_card(directory: Path, model: CardModel, exported_at: str) -> CardFile:

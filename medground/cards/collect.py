@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from medground.cards.contents import PartCount
+from medground.cards.contents import DataFacts, PartCount
 from medground.cards.evidence import (
     CODE,
     DATA_CARDS,
@@ -23,7 +23,6 @@ from medground.cards.evidence import (
     WEIGHTS,
     WEIGHTS_FILE,
     Code,
-    DataCard,
     Environment,
     Evidence,
     Weights,
@@ -46,7 +45,7 @@ def collect(
     stated: bytes,
     environment: Environment,
     code: Code,
-    data_cards: Sequence[DataCard] | None = None,
+    data_cards: Sequence[DataFacts] | None = None,
 ) -> Evidence:
     """Collects the evidence; patients and images of real data get pseudonyms whose key is thrown away.
 
@@ -102,12 +101,12 @@ def write_evidence(evidence: Evidence, folder: Path) -> None:
         replace_file(path, content)
 
 
-def stated_data(stated: Stated, summary: Mapping[str, object]) -> list[DataCard]:
+def stated_data(stated: Stated, summary: Mapping[str, object]) -> list[DataFacts]:
     """A card for each data set, with the sizes of its parts that the training wrote down."""
     parts = summary.get("parts")
     sizes = parts if isinstance(parts, dict) else {}
     return [
-        DataCard(
+        DataFacts(
             **data.model_dump(exclude={"pools"}),
             parts={part: PartCount(images=images) for part, images in sizes.get(data.key, {}).items()},
         )

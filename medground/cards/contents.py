@@ -78,7 +78,7 @@ class LeakCheck(StrictConfig):
 
 
 class DataFacts(StrictConfig):
-    """A data set that the model was trained on.
+    """A data set that the model was trained on, as counted and as its publishers state it.
 
     Attributes:
         key: short name.
@@ -97,7 +97,7 @@ class DataFacts(StrictConfig):
     who: str
     not_in: str
     parts: dict[str, PartCount]
-    leak_check: LeakCheck | None
+    leak_check: LeakCheck | None = None
 
 
 class ClassCount(StrictConfig):

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field, RootModel, ValidationError
 
-from medground.cards.contents import LeakCheck, PartCount
+from medground.cards.contents import DataFacts
 from medground.cards.findings import printable
 from medground.cards.stated import Stated, read_stated
 from medground.cards.summary import require_types
@@ -100,21 +100,6 @@ class Weights(StrictConfig):
     sha256: str
 
 
-class DataCard(StrictConfig):
-    """A data set that was trained on, as counted and as its publishers state it."""
-
-    key: str
-    title: str
-    licence: str
-    source: str
-    cite: str
-    synthetic: bool
-    who: str
-    not_in: str
-    parts: dict[str, PartCount]
-    leak_check: LeakCheck | None = None
-
-
 class Groups(RootModel[dict[str, dict[str, dict[Axis, str]]]]):
     """Part to image to its groups."""
 
@@ -141,7 +126,7 @@ class Evidence:
     weights: Weights
     environment: Environment
     code: Code
-    data_cards: tuple[DataCard, ...]
+    data_cards: tuple[DataFacts, ...]
     scenes: Mapping[str, Scene]
     files: Mapping[str, bytes]
 
@@ -222,7 +207,7 @@ def evidence_of(files: Mapping[str, bytes]) -> Evidence:
         weights=weights,
         environment=parsed(Environment, files[ENVIRONMENT], ENVIRONMENT),
         code=parsed(Code, files[CODE], CODE),
-        data_cards=tuple(parsed(DataCard, files[n], n) for n in sorted(files) if n.startswith(f"{DATA_CARDS}/")),
+        data_cards=tuple(parsed(DataFacts, files[n], n) for n in sorted(files) if n.startswith(f"{DATA_CARDS}/")),
         scenes=_own(_scenes(files, groups), sha256),
         files=dict(files),
     )

@@ -116,7 +116,7 @@ def _model(evidence: Evidence) -> ModelFacts:
 def _data(evidence: Evidence) -> tuple[DataFacts, ...]:
     order = [data.key for data in evidence.stated.data]
     cards = sorted(evidence.data_cards, key=lambda c: (order.index(c.key) if c.key in order else len(order), c.key))
-    return tuple(DataFacts(**card.model_dump()) for card in cards)
+    return tuple(cards)
 
 
 def _pools(summary: Mapping[str, Any]) -> tuple[PoolCount, ...]:
