@@ -14,6 +14,7 @@ JOBS = {
     "card-evidence": "collect what the card of a bundle is computed from",
     "scope-check": "ask the committed list of questions in and out of scope",
     "ambiguous": "ask for one of several lesions in words, and count which was shown",
+    "demo-check": "ask bundles the questions of the demo about many such patients, and count what is right",
     "real-input": "run the command on every development file, watching time and memory",
     "phantom-sheet": "draw the contact sheet of phantoms and compare them with real films",
     "find-duplicates": "list near-duplicate images of FracAtlas across its parts",

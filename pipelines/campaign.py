@@ -12,69 +12,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from medground.evaluation.scene import ENDING, Scene, load_scene
+from medground.evaluation.scene import load_scene
 from medground.model.bundle_facts import shipped_bundle_path
-from medground.schema.errors import MedgroundError
-from medground.tracking import figures
+from medground.schema.errors import MedgroundError, UsageError
 from pipelines import closer
-from pipelines.compare import Row, compare
-from pipelines.measure import label
-from pipelines.recipes.ablations import CHANGES
+from pipelines.arms import LARGE_LIMBS, SHIPPED, Arm, campaigns, first_of
+from pipelines.campaign_report import report
 from pipelines.recipes.chest import ARMS
-from pipelines.sources import BLOOD, CHEST, FOLDS, LARGE_FOLDS, LIMB, default_data, say
-
-SHIPPED = "shipped bundle"
-LARGE_LIMBS = "large-limbs"
-STARTS = {"chest-tuned": "films"}  # arms that start from another training
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One training and what it is measured on.
-
-    Attributes:
-        recipe: by its name.
-        name: of the data set.
-        fold: of the chest films, or of the large limb films; None for the published parts.
-        part: that is measured; empty where training is all.
-        start: what it starts from: a recipe that is trained first, or `SHIPPED`; empty for random weights.
-    """
-
-    recipe: str
-    name: str
-    fold: int | None
-    part: str
-    start: str = ""
-
-    @property
-    def folder(self) -> str:
-        """Of its work, below the campaign's."""
-        return self.recipe if self.fold is None else f"{self.recipe}-fold{self.fold}"
-
-
-def campaigns(best: str) -> dict[str, list[Arm]]:
-    """Every campaign by name.
-
-    Args:
-        best: the arm of the chest films that all five folds are done with.
-    """
-    return {
-        "chest-arms": [Arm(name, CHEST, 0, "dev", STARTS.get(name, "")) for name in ARMS],
-        "chest-folds": [Arm(best, CHEST, fold, "valid", STARTS.get(best, "")) for fold in range(FOLDS)],
-        "ablations": [Arm(f"ablation-{change}", CHEST, 0, "dev") for change in CHANGES],
-        "limb": [Arm("limb-tuned", LIMB, None, "valid", SHIPPED)],
-        "blood": [Arm("blood", BLOOD, None, "valid")],
-        LARGE_LIMBS: [Arm("limb-close", LIMB, fold, "", "phantoms") for fold in range(LARGE_FOLDS)],
-    }
-
-
-def first_of(arms: Sequence[Arm]) -> list[Arm]:
-    """The trainings that some of the arms start from, each once."""
-    names = dict.fromkeys(arm.start for arm in arms if arm.start not in ("", SHIPPED))
-    return [Arm(name, arms[0].name, None, "") for name in names]
+from pipelines.sources import LIMB, default_data, say
 
 
 def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool:
@@ -84,14 +31,16 @@ def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool
     common = ["--data", str(data), "--mlruns", str(mlruns), "--threads", str(threads)]
     fold = [] if arm.fold is None else ["--large-fold" if arm.name == LIMB else "--fold", str(arm.fold)]
     train = ["train", "--recipe", arm.recipe, "--out", str(folder), "--resume", *fold, *common]
-    measured = ["measure", "--bundle", str(folder / "bundle"), "--set", arm.name, "--part", arm.part, *fold, *common]
-    measured += ["--out", str(folder), "--train", str(folder)]
     if arm.start and not (folder / "checkpoint.safetensors").is_file():
         train += ["--start", str(shipped_bundle_path() if arm.start == SHIPPED else out / arm.start / "bundle")]
     steps = [] if (folder / "bundle").is_dir() else [train]
-    steps += [] if not arm.part or scene_file(arm, out).is_file() else [measured]
+    for look in arm.looks:
+        if not _is_measured(arm.scene_file(look, out), answered=look.share is None and not look.plain):
+            own = fold if look.name == arm.name else []
+            where = ["--bundle", str(folder / "bundle"), "--out", str(folder), "--train", str(folder)]
+            steps.append(["measure", *look.options(), *own, *where, *common])
     for step in steps:
-        say(f"{arm.folder}: {step[0]}")
+        say(f"{arm.folder}: {' '.join(step[:5])}")
         with (folder / "log.txt").open("a") as log:
             done = subprocess.run([sys.executable, "-m", "pipelines", *step], stdout=log, stderr=log, check=False)
         if done.returncode:
@@ -100,55 +49,13 @@ def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool
     return True
 
 
-def scene_file(arm: Arm, out: Path) -> Path:
-    """Where the scene of an arm lies."""
-    stem = label(arm.name, arm.fold, arm.part).replace(", ", "-").replace(" ", "-")
-    return out / arm.folder / f"{stem}{ENDING}"
-
-
-def pooled(scenes: Sequence[Scene]) -> Scene:
-    """Folds as one data set; their images are different ones, and each was read by the model that never saw it."""
-    first = scenes[0]
-    boxes = {c: round(sum(s.training_boxes.get(c, 0) for s in scenes) / len(scenes)) for c in first.training_boxes}
-    return first.model_copy(
-        update={
-            "system": f"{len(scenes)} models, first {first.system}",
-            "data": f"{first.data.split(' fold')[0]}, {len(scenes)} folds",
-            "training_boxes": boxes,
-            "real_boxes": None,
-            "images": tuple(image for scene in scenes for image in scene.images),
-        }
-    )
-
-
-def table(names: Sequence[str], rows: Sequence[Row]) -> str:
-    """Means and AP@0.5 by concept as Markdown, each with its interval; differences to the first arm."""
-    lines = ["| figure | n | " + " | ".join(names) + " |", "|---|--:|" + "---|" * len(names)]
-    for row in rows:
-        if not row.name.startswith(("ap50/", f"ap/{figures.MEAN}", f"froc/{figures.MEAN}")):
-            continue
-        cells = []
-        for number, value in enumerate(row.values):
-            cell = "-" if value is None else f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
-            change = row.differences[number - 1] if number else None
-            cells.append(
-                cell if change is None else f"{cell} ({change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}])"
-            )
-        lines.append(f"| {row.name} | {row.n} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def report(name: str, arms: Sequence[Arm], out: Path) -> str:
-    """The campaign's table: arms beside each other, or folds taken together."""
-    scenes = [load_scene(scene_file(arm, out)) for arm in arms]
-    if len({arm.fold for arm in arms}) > 1:
-        scenes, names = [pooled(scenes)], [arms[0].recipe]
-    else:
-        names = [arm.recipe for arm in arms]
-    patients = len({image.patient_id for image in scenes[0].images})
-    head = f"# {name}\n\n{scenes[0].data}: {len(scenes[0].images)} images of {patients} patients; 95% intervals over "
-    head += "1000 resamples of patients; differences to the first arm, paired.\n\n"
-    return head + table(names, compare(scenes))
+def _is_measured(file: Path, *, answered: bool) -> bool:
+    """Whether a scene lies there whole, with answers where they belong; any other is made anew."""
+    try:
+        images = load_scene(file).images if file.is_file() else ()
+        return any(image.answers for image in images) if answered else bool(images)
+    except UsageError:
+        return False
 
 
 def parser() -> argparse.ArgumentParser:

@@ -133,7 +133,8 @@ def page(labels: Sequence[str], sections: Sequence[tuple[Scene, Sequence[Row]]],
         "<h1>Runs compared</h1><ol>",
         *(f"<li>{html.escape(label)}</li>" for label in labels),
         f"</ol><p>In brackets 95% intervals over {resamples} resamples of patients, the same for all runs. A "
-        "difference is to run 1, coloured where its interval leaves out zero (of ece and absent_error less is better). "
+        "difference is to run 1, coloured where its interval leaves out zero (of ece, absent_error and false_on_normal "
+        "less is better). "
         f"Shaded: findings with fewer than {RARE_BELOW} real boxes in the training of run 1 (in older files: boxes).",
         "</p>",
     ]

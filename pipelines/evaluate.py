@@ -17,6 +17,7 @@ import torch
 
 from medground.cards.untouched import why_other_parts
 from medground.data.splits import VALID
+from medground.evaluation.files import make_folder, replace_file
 from medground.evaluation.report import to_markdown
 from medground.evaluation.scene import ENDING, Scene, report_of, save_scene
 from medground.inference.request import Looking
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         grounder = load_grounder(args.bundle)
         system = f"{grounder.info.name} {grounder.info.version} ({grounder.info.sha256[:12]})"
-        args.out.mkdir(parents=True, exist_ok=True)
+        make_folder(args.out)
         if "phantom" in parts:
             with tempfile.TemporaryDirectory() as folder:
                 seeds = range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + args.phantoms)
@@ -109,12 +110,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write_scene(scene: Scene, stem: Path) -> None:
-    """Writes a scene and its report as JSON and Markdown beside each other, and prints the report."""
+    """Writes a scene and its report as JSON and Markdown beside each other, and prints the report.
+
+    The scene comes last: where it lies, the measurement is done, and its report is there.
+
+    Raises:
+        UsageError: if a file cannot be written; none is there in part.
+    """
     report = report_of(scene)
-    save_scene(scene, stem.with_suffix(ENDING))
-    stem.with_suffix(".json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     text = "\n".join(filter(None, (to_markdown(report), by_source_table(scene))))
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
+    replace_file(stem.with_suffix(".json"), f"{report.model_dump_json(indent=1)}\n".encode())
+    replace_file(stem.with_suffix(".md"), text.encode())
+    save_scene(scene, stem.with_suffix(ENDING))
     print(text)
 
 

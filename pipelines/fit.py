@@ -1,33 +1,24 @@
-"""Calibrates a trained network on the development part and puts its bundle together."""
+"""Chooses how a trained network is read, calibrates it on other images, and puts its bundle together."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from medground.data.dataset import Pool
-from medground.data.pools import (
-    hold_records,
-    large_film,
-    phantom_radiograph,
-    phantom_slice,
-    stranger_image,
-    volume_slice,
-)
 from medground.data.sample import Held, restore
-from medground.data.splits import DEV
 from medground.evaluation.detection import Detection, ImageTruth, Truth, average_precision
 from medground.imaging.letterbox import Letterbox
 from medground.imaging.preprocess import BLACK, ModelImage
 from medground.inference.closer import BORDER_PX, FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, plan
 from medground.inference.request import Looking
 from medground.model.bundle import Bundle
-from medground.model.calibration import IDENTITY
+from medground.model.calibration import IDENTITY, Calibration
 from medground.model.familiarity import Familiarity
 from medground.model.grounder import Grounder
 from medground.model.network import GroundingNetwork
@@ -36,27 +27,25 @@ from medground.model.scope import Scope, TrainedConcept
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.result import ModelInfo
 from medground.schema.vocabulary import Vocabulary
-from medground.training.calibrate import Reading, fit_calibration, fit_close, fit_familiarity, hits_of
+from medground.training.calibrate import ENOUGH, Reading, fit_calibration, fit_close, fit_familiarity, hits_of
 from medground.training.recipe import Recipe
+from pipelines.development import Development, kind_of, large_images
 from pipelines.prototypes import choose_share, fit_prototypes
-from pipelines.sources import CLOSE_PX, DEVELOPMENT_PHANTOMS, DEVELOPMENT_SEEDS, LARGER, Sources, held_large, say
+from pipelines.sources import Sources, say
 
 CHEST_NAME, LIMB_NAME = "NIH ChestX-ray14 / ChestX-Det", "FracAtlas"
 QUERY_WEIGHTS = (0.0, 0.3)
 MIRROR_GAIN = 0.005  # of mean AP50: less is not worth reading each image twice
-LARGE_DEVELOPMENT_PHANTOMS = 48
 NAMES = {"shipped": "medground-compact"}  # what ships keeps its name from version to version
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """How the development part is read best, and what that gives."""
+    """How the images to choose by are read best, and the mean AP50 of that."""
 
     mean: float
     query_weight: float
     mirror: bool
-    readings: list[Reading]
-    vectors: list[tuple[Domain, NDArray[np.float32]]]
 
 
 def framed(held: Held) -> ModelImage:
@@ -71,22 +60,6 @@ def framed(held: Held) -> ModelImage:
     return ModelImage(padded(held.pixels_HW), box, 0.0, beside=beside)
 
 
-def development_images(recipe: Recipe, sources: Sources) -> list[Held]:
-    """Real development films and phantoms of seeds that training never uses."""
-    size, mix = recipe.model.image_size_px, recipe.mix
-    phantoms = min(DEVELOPMENT_PHANTOMS, mix.phantom_radiographs)
-    some = max(2, phantoms // 3)
-    made = [phantom_radiograph(DEVELOPMENT_SEEDS + n, size) for n in range(phantoms)] if mix.share_phantom else []
-    if mix.share_slices:
-        made += [phantom_slice(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.phantom_slices else []
-        made += [volume_slice(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.volume_slices else []
-    made += [stranger_image(DEVELOPMENT_SEEDS + n, size) for n in range(some)] if mix.share_other else []
-    chest = sources.chest[DEV] if mix.share_chest else ()
-    limb = sources.limb[DEV] if mix.share_limb else ()
-    blood = sources.blood[DEV] if mix.share_blood or mix.share_other else ()
-    return [*made, *hold_records([*chest, *limb, *blood], size)]
-
-
 def trained_concepts(recipe: Recipe, pools: Sequence[Pool]) -> tuple[TrainedConcept, ...]:
     """What was learned on which kind of image, counted in the training pools."""
     images: Counter[tuple[str, int]] = Counter()
@@ -98,7 +71,7 @@ def trained_concepts(recipe: Recipe, pools: Sequence[Pool]) -> tuple[TrainedConc
             key = (concept, held.domain)
             images[key] += 1
             boxes[key] += held.concepts.count(concept)
-            real[key] += held.concepts.count(concept) * held.real
+            real[key] += held.concepts.count(concept) * (held.real and not held.copied)
             for said, name in zip(held.appearance, held.concepts, strict=True):
                 words[key] |= set(said) if name == concept else set()
     return tuple(
@@ -138,7 +111,7 @@ def read_development(
         questions = asked(recipe, grounder.vocabulary, grounder.scope, domain)
         raws, vector = grounder.raw(framed(held), questions)
         vectors.append((domain, vector.numpy()))
-        group = f"{domain.value}, {'real' if held.real else 'phantom'}"
+        group = kind_of(held)
         name = str(number)
         boxes = [(c, tuple(map(float, b))) for c, b in zip(held.concepts, held.boxes_G4, strict=True)]
         truths[group].append(
@@ -170,13 +143,13 @@ def fit_bundle(
     vocabulary: Vocabulary,
     sources: Sources,
     pools: Sequence[Pool],
+    development: Development,
 ) -> tuple[Bundle, dict[str, dict[str, float]]]:
-    """Chooses the shares of prototypes and query decoder by mean development AP50, then fits what answers need.
+    """Chooses the shares of prototypes and query decoder by mean AP50, then fits on other images what answers need.
 
     Returns:
-        The bundle (its summary empty) and AP50 by share.
+        The bundle (its summary empty) and AP50 by share, of the images to choose by.
     """
-    images = development_images(recipe, sources)
     close = any(pool.scale is not None for pool in pools)
     pools = whole(pools)
     scope = Scope(trained=trained_concepts(recipe, pools))
@@ -193,39 +166,77 @@ def fit_bundle(
     info = ModelInfo(name=name, version=recipe.version, sha256="", trained_on=trained_on)
     fit_prototypes(recipe, network, vocabulary, pools)
     raw = uncalibrated(info, network, vocabulary, scope)
+    choice, tables = _choose(raw, recipe, development.choose)
+    grounder = Grounder(raw, query_weight=choice.query_weight, mirror=choice.mirror)
+    readings, vectors, _ = read_development(grounder, recipe, development.calibrate)
+    train_vectors = list(image_vectors(raw, pools))
+    _say_unseen(train_vectors, vectors)
+    bundle = replace(
+        raw,
+        scope=scope.model_copy(update={"query_weight": choice.query_weight, "mirror": choice.mirror}),
+        calibration=calibrated(readings),
+        familiarity=fit_familiarity(train_vectors, vectors),
+    )
+    return (_reading_closely(bundle, recipe, development) if close else bundle), tables
+
+
+def _choose(raw: Bundle, recipe: Recipe, images: Sequence[Held]) -> tuple[_Choice, dict[str, dict[str, float]]]:
+    """How images are read best; the network is left with the share of prototypes that was chosen."""
     plain = Grounder(raw, query_weight=0.0)
-    tables = choose_share(network, lambda: read_development(plain, recipe, images)[2])
+    tables = choose_share(raw.network, lambda: read_development(plain, recipe, images)[2])
     best: _Choice | None = None
     for mirror in (False, True):
         for weight in QUERY_WEIGHTS if best is None else (best.query_weight,):
-            grounder = Grounder(raw, query_weight=weight, mirror=mirror)
-            readings, vectors, figures = read_development(grounder, recipe, images)
+            figures = read_development(Grounder(raw, query_weight=weight, mirror=mirror), recipe, images)[2]
             mean = float(np.mean(list(figures.values()))) if figures else 0.0
             name = f"query weight {weight}{', mirrored too' if mirror else ''}"
             tables[name] = {"mean": mean, **figures}
             say(f"{name}: mean development AP50 {mean:.4f}")
             if best is None or mean > best.mean + (MIRROR_GAIN if mirror else 0.0):
-                best = _Choice(mean, weight, mirror, readings, vectors)
+                best = _Choice(mean, weight, mirror)
     if best is None:
         raise ValueError("there is no query weight to choose from")
-    train_vectors = list(image_vectors(raw, pools))
-    bundle = Bundle(
-        info,
-        network,
-        vocabulary,
-        scope.model_copy(update={"query_weight": best.query_weight, "mirror": best.mirror}),
-        fit_calibration(best.readings),
-        fit_familiarity(train_vectors, best.vectors),
-        {},
+    return best, tables
+
+
+def calibrated(readings: Sequence[Reading]) -> Calibration:
+    """Curves of the images to calibrate on; what they show too little of is said.
+
+    A finding with too few examples has the curve of its kind of image, such a kind the common one, and where nothing at
+    all is known scores stay what the network makes them. Nothing is borrowed from the images that choices were made by.
+    """
+    fitted = fit_calibration(readings)
+    keys = {key for one in readings for key in (one.domain.value, f"{one.domain.value}/{one.concept}")}
+    for name, curves in (("boxes", fitted.box), ("presence", fitted.presence)):
+        few = sorted(keys - curves.keys())
+        if few:
+            say(
+                f"calibration of {name}: fewer than {ENOUGH} examples or counterexamples of {', '.join(few)}; "
+                "the curve of the kind of image serves, or the common one"
+            )
+        common = curves.get("")
+        if common is None or min(common.positives, common.negatives) == 0:
+            say(f"calibration of {name}: no examples, or no counterexamples; raw scores stand for the common curve")
+    return fitted.model_copy(
+        update={"box": {**IDENTITY.box, **fitted.box}, "presence": {**IDENTITY.presence, **fitted.presence}}
     )
-    if close:
-        seen = read_closely(Grounder(bundle), recipe, large_development_images(recipe, sources))
-        fitted = bundle.calibration.model_copy(update={"close": fit_close(seen)})
-        able = tuple(domain for domain in DOMAINS if domain.value in fitted.close)  # enough was seen to fit a curve by
-        parts = {name: getattr(bundle, name) for name in Bundle.__slots__}
-        parts |= {"calibration": fitted, "scope": bundle.scope.model_copy(update={"reads_crops": able})}
-        bundle = Bundle(**parts)
-    return bundle, tables
+
+
+def _say_unseen(
+    train: Iterable[tuple[Domain, NDArray[np.float32]]], calibrate: Iterable[tuple[Domain, NDArray[np.float32]]]
+) -> None:
+    unseen = {domain for domain, _ in train} - {domain for domain, _ in calibrate}
+    for domain in sorted(unseen):
+        say(f"calibration: no {domain.value} to tell by what is ordinary; every {domain.value} counts as unfamiliar")
+
+
+def _reading_closely(bundle: Bundle, recipe: Recipe, development: Development) -> Bundle:
+    """The bundle with curves of boxes on crops; it looks closer on the kinds of images that were enough to fit them."""
+    seen = read_closely(Grounder(bundle), recipe, large_images(recipe, development))
+    fitted = bundle.calibration.model_copy(update={"close": fit_close(seen)})
+    able = tuple(domain for domain in DOMAINS if domain.value in fitted.close)
+    scope = bundle.scope.model_copy(update={"reads_crops": able})
+    return replace(bundle, calibration=fitted, scope=scope)
 
 
 def whole(pools: Sequence[Pool]) -> list[Pool]:
@@ -233,17 +244,7 @@ def whole(pools: Sequence[Pool]) -> list[Pool]:
     return [pool for pool in pools if pool.scale is None]
 
 
-def large_development_images(recipe: Recipe, sources: Sources) -> list[Held]:
-    """Development films that have more to show than the model frame, at the size they are stored in."""
-    mix = recipe.mix
-    chest = sources.chest[DEV] if mix.share_chest else ()
-    limb = sources.limb[DEV] if mix.share_limb else ()
-    larger = [r for r in (*chest, *limb) if max(r.columns, r.rows) >= LARGER * recipe.model.image_size_px]
-    count = min(LARGE_DEVELOPMENT_PHANTOMS, mix.close_films)
-    return [*(large_film(DEVELOPMENT_SEEDS + n, CLOSE_PX) for n in range(count)), *held_large(larger)]
-
-
-def read_closely(grounder: Grounder, recipe: Recipe, images: Sequence[Held]) -> list[Reading]:
+def read_closely(grounder: Grounder, recipe: Recipe, images: Iterable[Held]) -> list[Reading]:
     """Raw boxes of the crops that a first look at each image sends the closer look to."""
     readings = []
     for held in images:
@@ -280,15 +281,15 @@ def uncalibrated(info: ModelInfo, network: GroundingNetwork, vocabulary: Vocabul
 
 
 def development_judge(
-    recipe: Recipe, vocabulary: Vocabulary, images: Sequence[Held], pools: Sequence[Pool]
+    recipe: Recipe, vocabulary: Vocabulary, development: Development, pools: Sequence[Pool]
 ) -> Callable[[GroundingNetwork], float]:
-    """Mean AP50 of the dense boxes on development images: what stages choose their best weights by."""
+    """Mean AP50 of the dense boxes on the images to choose by: what stages choose their best weights by."""
     scope = Scope(trained=trained_concepts(recipe, whole(pools)))
     info = ModelInfo(name=recipe.name, version=recipe.version, sha256="", trained_on=())
 
     def judge(network: GroundingNetwork) -> float:
         grounder = Grounder(uncalibrated(info, network, vocabulary, scope), query_weight=0.0, mirror=False)
-        figures = read_development(grounder, recipe, images)[2]
+        figures = read_development(grounder, recipe, development.choose)[2]
         return float(np.mean(list(figures.values()))) if figures else 0.0
 
     return judge

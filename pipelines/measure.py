@@ -1,13 +1,16 @@
-"""`python -m pipelines measure`: reads every image of a part with a bundle, whatever it shows, and scores the boxes.
+"""`python -m pipelines measure`: reads every image of a part with a bundle; scores its boxes and its answers.
 
 `evaluate` goes the way of a user's question, with its refusals; this is the way of the literature and of our peers:
-every image, every concept, every box.
+every image, whatever it shows, every concept, every box. What is answered of each finding that is known to be there, or
+known not to be, comes from the same reading, by the curves and thresholds of the bundle. Where the bundle is read in
+another way than its curves were fitted for (`--share`, `--query-weight`, `--mirror`), boxes alone are scored.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,23 +20,50 @@ import torch
 from medground.data.pixels import displayed
 from medground.data.questions import sample_phrase
 from medground.data.splits import DEV, VALID
+from medground.evaluation.files import make_folder
 from medground.evaluation.scene import ENDING, Scene, SceneImage
 from medground.imaging.preprocess import prepare
+from medground.inference.scene import phantom_cases
+from medground.inference.verdict import decide, overall_presence
 from medground.model.grounder import Grounder, load_grounder
+from medground.model.raw_reading import RawReading
 from medground.model.reading import Phrase
+from medground.schema.anatomy import Domain
 from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.record import ImageRecord
+from medground.schema.result import Verdict
 from medground.tracking.runs import open_run
 from pipelines.compare import EXPERIMENT
 from pipelines.evaluate import write_scene
 from pipelines.scenes import log_scene
-from pipelines.sources import BLOOD, CHEST, LIMB, SETS, Sources, default_data, load_sources, say
+from pipelines.sources import (
+    BLOOD,
+    CHEST,
+    HELD_OUT_SEEDS,
+    LIMB,
+    PHANTOM,
+    SETS,
+    TUNING_SEEDS,
+    Sources,
+    default_data,
+    load_sources,
+    say,
+)
 from pipelines.train import HOME, RUN_NOTES
 
 BOXES = 100  # per image and concept, as COCO counts
+WITH_A_BOX = ", images with a box"
 
 
-def measure(grounder: Grounder, records: Sequence[ImageRecord], *, system: str, data: str, seed: int = 0) -> Scene:
+def measure(
+    grounder: Grounder,
+    records: Sequence[ImageRecord],
+    *,
+    system: str,
+    data: str,
+    seed: int = 0,
+    answered: bool = True,
+) -> Scene:
     """Boxes of every trained concept on every image, each asked in one of its many forms, English or Chinese.
 
     Args:
@@ -42,15 +72,19 @@ def measure(grounder: Grounder, records: Sequence[ImageRecord], *, system: str, 
         system: name and version of what is measured.
         data: name of the data set and its part.
         seed: draws the words of the questions.
+        answered: keep answers beside the boxes.
     """
     trained = {t.concept: t for t in grounder.scope.trained if t.domain == records[0].domain}
-    images = tuple(_read(grounder, record, list(trained), (seed, row)) for row, record in _counted(records, data))
+    images = tuple(
+        _read(grounder, record, list(trained), (seed, row), answered) for row, record in _counted(records, data)
+    )
     return Scene(
         system=system,
         data=data,
         training_boxes={concept: t.boxes for concept, t in trained.items()},
         real_boxes={concept: t.real_boxes for concept, t in trained.items()},
         images=images,
+        look="once",
     )
 
 
@@ -61,13 +95,17 @@ def _counted(records: Sequence[ImageRecord], data: str) -> Iterator[tuple[int, I
         yield row, record
 
 
-def _read(grounder: Grounder, record: ImageRecord, concepts: list[str], seed: tuple[int, int]) -> SceneImage:
+def _read(
+    grounder: Grounder, record: ImageRecord, concepts: list[str], seed: tuple[int, int], answered: bool
+) -> SceneImage:
     if record.path is None:
         raise UsageError(f"record {record.record_id!r} names no image file")
     rng = np.random.default_rng(seed)
     phrases = [Phrase(concept, sample_phrase(grounder.vocabulary[concept], rng)) for concept in concepts]
     image = prepare(record.path, grounder.image_size_px)
     raws, _ = grounder.raw(image, phrases, max_boxes=BOXES)
+    marked = {region.concept for region in record.regions}
+    known = marked | record.exhaustive_for if answered else frozenset[str]()
     return SceneImage(
         image_id=record.record_id,
         patient_id=record.patient_id,
@@ -81,7 +119,34 @@ def _read(grounder: Grounder, record: ImageRecord, concepts: list[str], seed: tu
             for phrase, raw in zip(phrases, raws, strict=True)
             for box, score in zip(raw.boxes_N4.tolist(), raw.logits_N.sigmoid().tolist(), strict=True)
         ),
+        answers=tuple(
+            (phrase.concept, phrase.concept in marked, *answer_of(grounder, phrase.concept, raw, record.domain))
+            for phrase, raw in zip(phrases, raws, strict=True)
+            if phrase.concept in known
+        ),
     )
+
+
+def answer_of(grounder: Grounder, concept: str, raw: RawReading, domain: Domain) -> tuple[Verdict, float]:
+    """The verdict and the presence that a raw reading comes to, as a user's plain question about the finding does."""
+    scope, calibration = grounder.scope, grounder.bundle.calibration
+    scores = [calibration.box_probability(logit, concept, domain) for logit in raw.logits_N.tolist()]
+    presence = overall_presence([grounder.presence(concept, raw, domain)], scores)
+    verdict = decide(
+        presence,
+        sum(score >= scope.default_min_score for score in scores),
+        undecided=False,
+        found_threshold=scope.found_threshold,
+        not_found_threshold=scope.not_found_threshold,
+    )
+    return verdict, presence
+
+
+def phantom_records(part: str, count: int, folder: Path) -> tuple[ImageRecord, ...]:
+    """Chest phantoms of seeds that neither training nor fit uses, written into a folder as DICOM studies."""
+    first = {DEV: TUNING_SEEDS, VALID: HELD_OUT_SEEDS}[part]
+    cases = phantom_cases(range(first, first + count), folder)
+    return tuple(case.record.model_copy(update={"path": case.path}) for case in cases)
 
 
 def part_of(sources: Sources, name: str, part: str) -> tuple[ImageRecord, ...]:
@@ -101,15 +166,28 @@ def label(name: str, fold: int | None, part: str) -> str:
     return f"{name}, {part} part" if fold is None else f"{name} fold {fold}, {part} part"
 
 
+def file_stem(data: str, share: float | None = None) -> str:
+    """What the files of a measurement are called: its data, and the share of prototypes in percent if it was forced."""
+    said = data if share is None else f"{data}, share {100 * share:.0f}"
+    return said.replace(", ", "-").replace(" ", "-")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     parse = argparse.ArgumentParser(prog="python -m pipelines measure", description=__doc__)
     parse.add_argument("--bundle", type=Path, help="bundle folder (default: the shipped one)")
-    parse.add_argument("--set", dest="name", choices=SETS, default=CHEST, help="data set (default: cxr)")
+    parse.add_argument("--set", dest="name", choices=[*SETS, PHANTOM], default=CHEST, help="data set (default: cxr)")
     parse.add_argument("--part", choices=[DEV, VALID], default=DEV, help="dev to choose by, valid once at the end")
     parse.add_argument("--fold", type=int, choices=range(5), help="chest films: the fifth that training held out")
+    parse.add_argument("--count", type=int, default=60, help="phantoms (default: 60)")
     parse.add_argument("--fractured-only", action="store_true", help="leave out images without a box")
     parse.add_argument("--query-weight", type=float, help="share of the query decoder (default: the bundle's)")
+    parse.add_argument(
+        "--share", type=float, help="share of the prototypes of rare classes, 0 to 1 (default: the bundle's)"
+    )
+    parse.add_argument(
+        "--mirror", action=argparse.BooleanOptionalAction, help="read images mirrored too (default: the bundle's)"
+    )
     parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
     parse.add_argument("--out", type=Path, default=Path("out/measured"), help="folder of the reports")
     parse.add_argument("--train", type=Path, help="work folder of the training whose MLflow run gets the figures")
@@ -123,24 +201,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
-        loaded = load_grounder(args.bundle)
-        grounder = Grounder(loaded.bundle, query_weight=args.query_weight)
-        records = part_of(load_sources(args.data, fold=args.fold, only=(args.name,)), args.name, args.part)
-        data = label(args.name, args.fold, args.part)
-        if args.fractured_only:
-            records, data = tuple(r for r in records if r.regions), f"{data}, images with a box"
-        system = f"{grounder.info.name} {grounder.info.version} ({grounder.info.sha256[:12]})"
-        args.out.mkdir(parents=True, exist_ok=True)
-        stem = args.out / data.replace(", ", "-").replace(" ", "-")
-        write_scene(measure(grounder, records, system=system, data=data), stem)
-        if args.train:
-            with open_run(args.mlruns, EXPERIMENT, args.train.name, notes=args.train / RUN_NOTES, say=say) as run:
-                shown = {record.record_id: record for record in records}
-                log_scene(run, stem.name, stem.with_suffix(ENDING), pixels=lambda name: displayed(shown[name]))
+        grounder, system = _reader(args)
+        make_folder(args.out)
+        with tempfile.TemporaryDirectory() as folder:
+            if args.name == PHANTOM and args.count < 1:
+                raise UsageError(f"--count {args.count}: there must be 1 phantom or more")
+            if args.name == PHANTOM:
+                records = phantom_records(args.part, args.count, Path(folder))
+            else:
+                records = part_of(load_sources(args.data, fold=args.fold, only=(args.name,)), args.name, args.part)
+            _measured(args, grounder, system, records)
     except MedgroundError as error:
         say(f"error: {error}")
         return error.exit_code
     return 0
+
+
+def _reader(args: argparse.Namespace) -> tuple[Grounder, str]:
+    """The bundle, read as the command line says, and its name."""
+    bundle = load_grounder(args.bundle).bundle
+    system = f"{bundle.info.name} {bundle.info.version} ({bundle.info.sha256[:12]})"
+    if args.share is not None:
+        if not 0 <= args.share <= 1:
+            raise UsageError(f"--share {args.share}: prototypes have a share between 0 and 1")
+        bundle.network.weigh_prototypes(args.share)
+        system += f", prototypes' share {args.share:g}"
+    if args.query_weight is not None:
+        system += f", query decoder's share {args.query_weight:g}"
+    if args.mirror is not None:
+        system += ", mirrored too" if args.mirror else ", not mirrored"
+    return Grounder(bundle, query_weight=args.query_weight, mirror=args.mirror), system
+
+
+def _measured(args: argparse.Namespace, grounder: Grounder, system: str, records: Sequence[ImageRecord]) -> None:
+    """Writes the scene and its reports; with `--train` also into the run of that training."""
+    data = label(args.name, args.fold, args.part)
+    if args.fractured_only:
+        records, data = [record for record in records if record.regions], f"{data}{WITH_A_BOX}"
+    stem = args.out / file_stem(data, args.share)
+    as_fitted = all(forced is None for forced in (args.share, args.query_weight, args.mirror))
+    write_scene(measure(grounder, records, system=system, data=data, answered=as_fitted), stem)
+    if args.train:
+        shown = {record.record_id: record for record in records}
+        with open_run(args.mlruns, EXPERIMENT, args.train.name, notes=args.train / RUN_NOTES, say=say) as run:
+            log_scene(run, stem.name, stem.with_suffix(ENDING), pixels=lambda name: displayed(shown[name]))
 
 
 if __name__ == "__main__":

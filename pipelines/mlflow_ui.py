@@ -46,15 +46,21 @@ def report_figures(report: EvaluationReport) -> Iterator[Figure]:
         for name, interval in named:
             if interval:
                 yield figure(name(row.concept), interval)
+        if row.false_on_normal:
+            yield figure(figures.false_on_normal(row.concept), row.false_on_normal)
         if row.froc:
             yield Figure(name=figures.froc(row.concept), value=row.froc.mean_sensitivity, n=row.froc.n_boxes)
         if row.verdicts and row.verdicts.calibration:
             fit = row.verdicts.calibration
             yield Figure(name=figures.ece(row.concept), value=fit.ece, n=fit.n)
+            if row.verdicts.auroc is not None:
+                yield Figure(name=figures.auroc(row.concept), value=row.verdicts.auroc, n=fit.n)
     if report.verdicts:
         if report.verdicts.calibration:
             fit = report.verdicts.calibration
             yield Figure(name=figures.ece(figures.ALL), value=fit.ece, n=fit.n)
+            if report.verdicts.auroc is not None:
+                yield Figure(name=figures.auroc(figures.ALL), value=report.verdicts.auroc, n=fit.n)
         absent = report.verdicts.absent
         if absent.supported:
             yield Figure(name=figures.ABSENT_ERROR, value=absent.found / absent.supported, n=absent.supported)

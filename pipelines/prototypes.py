@@ -30,7 +30,7 @@ Ratio = Callable[[Tensor, Sequence[int]], Tensor]
 
 @torch.no_grad()
 def fit_prototypes(recipe: Recipe, network: GroundingNetwork, vocabulary: Vocabulary, pools: Sequence[Pool]) -> None:
-    """Counts the images of each class, and fits ground, slopes and offsets on views of the training pools.
+    """Counts the images of each class without pasted copies; fits ground, slopes and offsets on views of the pools.
 
     The maps are pooled over classes: they are learned where there are many examples, and serve where there are few.
     That of added classes is learned from the trained ones, each scored as if it had been added.
@@ -42,7 +42,8 @@ def fit_prototypes(recipe: Recipe, network: GroundingNetwork, vocabulary: Vocabu
         pools: training images.
     """
     bank, concepts = network.prototypes, recipe.concepts
-    images = Counter(concept for pool in pools for held in pool.items for concept in set(held.concepts))
+    once = [held for pool in pools for held in pool.items if not held.copied]
+    images = Counter(concept for held in once for concept in set(held.concepts))
     bank.set_images(torch.tensor([images[concept] for concept in concepts]))
     bank.ground.forget()
     plain = AugmentConfig(size_px=recipe.augment.size_px, scale=recipe.augment.scale)

@@ -15,7 +15,8 @@ from medground.evaluation.detection import (
     average_precision_statistic,
     mean_statistic,
 )
-from medground.evaluation.resampled import absent_error_statistic, ece_statistic, froc_statistic
+from medground.evaluation.normal_images import false_boxes_statistic
+from medground.evaluation.resampled import absent_error_statistic, auroc_statistic, ece_statistic, froc_statistic
 from medground.evaluation.scene import Scene, load_scene
 from medground.evaluation.size_range import LARGE, MEDIUM, SMALL
 from medground.tracking import figures
@@ -58,9 +59,13 @@ def statistics_of(scene: Scene) -> Iterator[tuple[str, Statistic, frozenset[str]
         yield figures.ap(concept), at_all[concept], about, None
         if concept in curves:
             yield figures.froc(concept), curves[concept], about, None
+        if false := false_boxes_statistic(images, boxes[concept], concept):
+            yield figures.false_on_normal(concept), false, about, None
     for row in (*scene.rarest_first(), None):
         error, n = ece_statistic(images, questions, row)
         yield figures.ece(row or figures.ALL), error, frozenset(), n
+        apart, n = auroc_statistic(images, questions, row)
+        yield figures.auroc(row or figures.ALL), apart, frozenset(), n
     error, n = absent_error_statistic(images, questions)
     yield figures.ABSENT_ERROR, error, frozenset(), n
 

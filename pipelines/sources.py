@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medground.data.dataset import Pool, inverse_root_weights
+from medground.data.few_boxes import with_few_boxes
 from medground.data.importers import by_name
 from medground.data.importers.nih_chestxdet import merge_double_marked
 from medground.data.known_copies import known_copies
@@ -27,14 +28,15 @@ from medground.data.pools import (
 from medground.data.sample import Held
 from medground.data.splits import DEV, TRAIN, VALID, folds, split_records
 from medground.data.vocabulary import load_vocabulary
+from medground.schema.errors import UsageError
 from medground.schema.record import ImageRecord
 from medground.training.recipe import Recipe
 
-CHEST, LIMB, BLOOD = "cxr", "fracatlas", "bccd"
+CHEST, LIMB, BLOOD, PHANTOM = "cxr", "fracatlas", "bccd", "phantom"
 SETS = (CHEST, LIMB, BLOOD)
 SALT, FOLDS = "medground-1", 5
 CACHE = Path("out") / "cache"
-TRAIN_SEEDS, DEVELOPMENT_SEEDS, HELD_OUT_SEEDS = 0, 2_000_000, 5_000_000
+TRAIN_SEEDS, DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, TUNING_SEEDS = 0, 2_000_000, 5_000_000, 7_000_000
 DEVELOPMENT_PHANTOMS = 160
 LARGE_FOLDS = 3
 CLOSE_PX, LARGER = 2048, 1.5  # long side of films that are looked at closely; they are so many times the model frame
@@ -155,11 +157,16 @@ def training_pools(recipe: Recipe, sources: Sources, cache: Path, *, workers: in
     """The pools that a recipe gives a share, generated images from the cache in `cache`."""
     size, mix = recipe.model.image_size_px, recipe.mix
     vocabulary = load_vocabulary()
+    shares = (mix.share_chest, mix.share_limb, mix.share_blood)
+    if mix.keep_boxes and (sum(map(bool, shares)) != 1 or mix.share_close or mix.share_other):
+        raise UsageError("keep_boxes cuts one real data set alone: give one of them a share, and close and other none")
 
     def made(make: Callable[[int, int], Held], count: int) -> list[Held]:
         return generated(make, range(TRAIN_SEEDS, TRAIN_SEEDS + count), size, cache, workers=workers, note=say)
 
     def real(records: Sequence[ImageRecord]) -> list[Held]:
+        if mix.keep_boxes and records:
+            records = with_few_boxes(records, mix.keep_boxes, seed=recipe.seed)
         items = list(hold_records(records, size))
         if mix.pasted and records:
             extra = pasted(

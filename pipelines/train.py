@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import hashlib
 import itertools
 import json
 import os
@@ -22,6 +21,7 @@ import torch
 from medground.data.dataset import Pool
 from medground.data.questions import phrases
 from medground.data.vocabulary import load_vocabulary
+from medground.evaluation.files import make_folder, replace_file
 from medground.model.backbones.build import build_backbone
 from medground.model.backbones.qwen_config import Mode
 from medground.model.bundle import Bundle, read_bundle
@@ -30,17 +30,19 @@ from medground.model.config import CompactConfig
 from medground.model.network import GroundingNetwork, channels_last, count_parameters
 from medground.model.tokenizer import train_tokenizer
 from medground.schema.errors import MedgroundError, UsageError
-from medground.schema.record import ImageRecord
 from medground.schema.vocabulary import Vocabulary
-from medground.tracking.runs import DatasetVersion, RunLog, StagedLog, open_run
+from medground.tracking.runs import RunLog, open_run
+from medground.tracking.staged_log import StagedLog
 from medground.training.processes import Processes
 from medground.training.recipe import Recipe
 from medground.training.trainer import Surroundings, Trainer, recipe_digest
 from medground.training.warm_start import take_weights
 from pipelines.allocator import keep_freed_memory
-from pipelines.fit import CHEST_NAME, LIMB_NAME, development_figures, development_images, development_judge, fit_bundle
+from pipelines.data_versions import data_versions
+from pipelines.development import development_of
+from pipelines.fit import CHEST_NAME, LIMB_NAME, development_figures, development_judge, fit_bundle
 from pipelines.recipes import QWEN, RECIPES, recipe
-from pipelines.sources import BLOOD, CHEST, LARGE_FOLDS, LIMB, Sources, default_data, load_sources, say, training_pools
+from pipelines.sources import BLOOD, CHEST, LARGE_FOLDS, LIMB, default_data, load_sources, say, training_pools
 
 HOME = Path(__file__).resolve().parents[1] / "mlruns"
 SINGLE = Processes.single()
@@ -107,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not (args.resume or args.calibrate_only) and (out / "checkpoint.safetensors").exists():
             say(f"{out} holds an unfinished or finished run: give --resume to go on with it, or another --out")
             return 2
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         processes = Processes.start(device=args.device, precision=args.precision) if together(args) else SINGLE
         with alone(out) if processes.is_first else nullcontext(), _run(args, label, out, processes) as run:
             return _train(args, chosen, out, run, processes)
@@ -159,11 +161,12 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     run.parameters(flat(chosen.model_dump(mode="json")))
     started_from = _start(args, network, out)
     run.parameters({"started_from": started_from} if started_from else {})
-    run.datasets(dataset_versions(sources), "training")
+    if processes.is_first:
+        run.datasets(data_versions(chosen, sources, pools), "training")
     resume = args.resume or args.calibrate_only
     judged = any(stage.judge_every for stage in chosen.stages)
-    images = development_images(chosen, sources) if judged else []
-    judge = development_judge(chosen, vocabulary, images, pools) if judged else None
+    development = development_of(chosen, sources, out.parent / "cache") if judged else None
+    judge = development_judge(chosen, vocabulary, development, pools) if development else None
     with StagedLog(run, [(stage.name, stage.steps) for stage in chosen.stages]) as log:
         around = Surroundings(out, log, say, judge, processes)
         trainer = Trainer(chosen, network, vocabulary, pools, around)
@@ -177,7 +180,8 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     network.to("cpu")
     round_as_stored(network)
     network.eval()
-    bundle, readings = fit_bundle(chosen, network, vocabulary, sources, pools)
+    development = development or development_of(chosen, sources, out.parent / "cache")
+    bundle, readings = fit_bundle(chosen, network, vocabulary, sources, pools, development)
     summary = {
         "recipe": chosen.model_dump(mode="json"),
         "recipe_sha256": recipe_digest(chosen),
@@ -188,18 +192,37 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
             name: {part: len(own) for part, own in parts.items()}
             for name, parts in (("cxr", sources.chest), ("fracatlas", sources.limb), ("bccd", sources.blood))
         },
+        "development_parts": development.sizes(),
         "development": development_figures(readings),
         "seconds_this_call": round(time.monotonic() - started),
         "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},
     }
     folder: Path = args.bundle or out / "bundle"
     bundle = Bundle(**{**{name: getattr(bundle, name) for name in Bundle.__slots__}, "summary": summary})
-    digest = save_bundle(bundle, folder)
-    (out / "training_summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    digest = write_outcome(bundle, out, folder)
     run.metrics({f"development/{key}": value for key, value in numbers(summary["development"]).items()})
     run.register(folder, bundle.info.name, "newest")
     say(f"bundle {folder} ({digest[:12]}), {sum(p.stat().st_size for p in folder.iterdir()) / 2**20:.1f} MiB")
     return 0
+
+
+def write_outcome(bundle: Bundle, out: Path, folder: Path) -> str:
+    """Writes the summary into the work folder, then the bundle: where that lies, the training is done.
+
+    Args:
+        bundle: with its summary.
+        out: the work folder.
+        folder: of the bundle.
+
+    Returns:
+        The SHA-256 of the bundle's manifest.
+
+    Raises:
+        UsageError: if the summary cannot be written, e.g. on a full disk; then there is no bundle, or the one before.
+        BundleError: if the bundle cannot be written.
+    """
+    replace_file(out / "training_summary.json", json.dumps(bundle.summary, indent=1).encode())
+    return save_bundle(bundle, folder)
 
 
 def _start(args: argparse.Namespace, network: GroundingNetwork, out: Path) -> str:
@@ -219,7 +242,7 @@ def _start(args: argparse.Namespace, network: GroundingNetwork, out: Path) -> st
     taken = take_weights(network, bundle)
     name = f"{bundle.info.name} {bundle.info.version} ({bundle.info.sha256[:12]})"
     say(f"{taken.tensors} of {taken.of} tensors start as in {name}")
-    note.write_text(name, encoding="utf-8")
+    replace_file(note, name.encode())
     return name
 
 
@@ -251,25 +274,6 @@ def new_network(chosen: Recipe, vocabulary: Vocabulary) -> GroundingNetwork:
 def corpus(vocabulary: Vocabulary) -> list[str]:
     """What the tokenizer learns from: every phrase of the vocabulary."""
     return list(itertools.chain.from_iterable(phrases(concept) for concept in vocabulary.concepts))
-
-
-def dataset_versions(sources: Sources) -> list[DatasetVersion]:
-    """Each part of each real data set with the hash of its records, wherever their files lie."""
-    versions = []
-    for name, parts in (("cxr", sources.chest), ("fracatlas", sources.limb), ("bccd", sources.blood)):
-        for part, records in parts.items():
-            lines = sorted(_line(record) for record in records)
-            counts = {"images": len(records), "boxes": sum(len(record.regions) for record in records)}
-            versions.append(
-                DatasetVersion(f"{name}/{part}", hashlib.sha256("\n".join(lines).encode()).hexdigest(), counts)
-            )
-    return versions
-
-
-def _line(record: ImageRecord) -> str:
-    held = record.model_dump(mode="json", exclude={"path"})
-    held["exhaustive_for"].sort()  # a set: in another order in every process
-    return json.dumps(held, sort_keys=True)
 
 
 def pool_counts(pools: Sequence[Pool]) -> dict[str, dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -28,12 +29,17 @@ SERVICE = "medground serve   (README.md, section The service)"
 
 @cache
 def phantom() -> PhantomImage:
-    """The patient of the demo: a nodule in the left lung, an effusion on the right, and no pneumothorax.
+    """The patient of the demo: the first of `patients`."""
+    return next(patients())
 
-    The first seed that draws them on these sides, with a nodule that its recipe does not call faint.
+
+def patients() -> Iterator[PhantomImage]:
+    """Patients with a nodule in the left lung, an effusion on the right, and no pneumothorax.
+
+    The seeds that draw them on these sides, with a nodule that its recipe does not call faint.
     """
     drawn = (chest_radiograph(seed, size_px=SIZE_PX, findings=FINDINGS) for seed in count(FIRST_SEED))
-    return next(image for image in drawn if _fits(image))
+    return filter(_fits, drawn)
 
 
 def _fits(image: PhantomImage) -> bool:

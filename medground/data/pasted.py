@@ -63,7 +63,7 @@ def pasted(
 
 
 def held_view(view: View) -> Held:
-    """A shown view as it is kept in memory."""
+    """A shown view with pasted lesions as it is kept in memory."""
     boxes = np.array([region.box.xyxy_px for region in view.record.regions], dtype=np.float32).reshape(-1, 4)
     return Held(
         quantise(view.pixels_HW.numpy()),
@@ -73,4 +73,5 @@ def held_view(view: View) -> Held:
         DOMAINS.index(view.record.domain),
         tuple(region.appearance for region in view.record.regions),
         not view.record.synthetic,
+        copied=True,
     )

@@ -27,6 +27,7 @@ class Held:
         appearance: appearance words of each box, empty where unknown.
         real: False for a phantom.
         beside_2HW: of a slice, the slices below and above, on the same scale; None for an image on its own.
+        copied: True for another image with lesions pasted in: it shows no new one.
     """
 
     pixels_HW: NDArray[np.uint8]
@@ -37,6 +38,7 @@ class Held:
     appearance: tuple[tuple[str, ...], ...]
     real: bool
     beside_2HW: NDArray[np.uint8] | None = None
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

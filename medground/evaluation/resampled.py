@@ -5,6 +5,8 @@ Shape suffixes: D detections, best score first; N resamples; P patients; Q quest
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,11 +45,7 @@ def froc_statistic(images: Sequence[ImageTruth], detections: Sequence[Detection]
         defined_N = (truths_N > 0) & (films_N > 0)
         return np.where(defined_N, np.mean(found, axis=0) / np.maximum(truths_N, 1e-300), np.nan)
 
-    def statistic(weights_NP: Floats) -> Floats:
-        starts = range(0, len(weights_NP), RESAMPLES_AT_ONCE)
-        return np.concatenate([some(weights_NP[start : start + RESAMPLES_AT_ONCE]) for start in starts])
-
-    return statistic
+    return _in_parts(some)
 
 
 def ece_statistic(
@@ -66,17 +64,48 @@ def ece_statistic(
     patients = len(patients_of(images))
     count_P, gap_PB = np.zeros(patients), np.zeros((patients, bins))
     edges = np.linspace(0, 1, bins + 1)
+    # Gaps are whole numbers of a small unit, so that their sums are exact in whatever order a processor takes them.
+    most = max(1, patients * max(Counter(patient for patient, _, _ in rated).values(), default=1))
+    unit = 2.0 ** (math.ceil(math.log2(most)) - 52)
     for patient, presence, present in rated:
         index = min(max(int(np.searchsorted(edges, presence, side="right")) - 1, 0), bins - 1)
         count_P[patient] += 1
-        gap_PB[patient, index] += presence - present
+        gap_PB[patient, index] += round((presence - present) / unit)
 
     def statistic(weights_NP: Floats) -> Floats:
         count_N = weights_NP @ count_P
-        total_N = np.abs(weights_NP @ gap_PB).sum(axis=1)
+        total_N = np.abs(weights_NP @ gap_PB).sum(axis=1) * unit
         return np.where(count_N > 0, total_N / np.maximum(count_N, 1e-300), np.nan)
 
     return statistic, len(rated)
+
+
+def auroc_statistic(
+    images: Sequence[ImageTruth], questions: Mapping[str, Sequence[Asked]], concept: str | None
+) -> tuple[Statistic, int]:
+    """AUROC of the presence probability of `medground.evaluation.verdicts`, and the questions with a probability.
+
+    NaN in a resample whose questions are all about findings that are there, or all about such that are not.
+
+    Args:
+        images: the labelled images.
+        questions: by image.
+        concept: of which to take the questions; None takes all.
+    """
+    patient_Q, asked = _by_patient(images, questions, concept)
+    rated = [(p, q.presence, q.present) for p, q in zip(patient_Q, asked, strict=True) if q.presence is not None]
+    levels, level_Q = np.unique([presence for _, presence, _ in rated], return_inverse=True)
+    present_PL, absent_PL = (np.zeros((len(patients_of(images)), len(levels))) for _ in range(2))
+    for (patient, _, present), level in zip(rated, level_Q, strict=True):
+        (present_PL if present else absent_PL)[patient, level] += 1
+
+    def some(weights_NP: Floats) -> Floats:
+        present_NL, absent_NL = weights_NP @ present_PL, weights_NP @ absent_PL
+        below_NL = np.cumsum(absent_NL, axis=1) - absent_NL / 2  # ties count half
+        pairs_N = present_NL.sum(axis=1) * absent_NL.sum(axis=1)
+        return np.where(pairs_N > 0, (present_NL * below_NL).sum(axis=1) / np.maximum(pairs_N, 1e-300), np.nan)
+
+    return _in_parts(some), len(rated)
 
 
 def absent_error_statistic(
@@ -100,6 +129,16 @@ def absent_error_statistic(
 def difference(first: Statistic, other: Statistic) -> Statistic:
     """How much `other` lies above `first` on the same resamples."""
     return lambda weights_NP: other(weights_NP) - first(weights_NP)
+
+
+def _in_parts(some: Statistic) -> Statistic:
+    """The same statistic, computed for a few resamples at a time."""
+
+    def statistic(weights_NP: Floats) -> Floats:
+        starts = range(0, len(weights_NP), RESAMPLES_AT_ONCE)
+        return np.concatenate([some(weights_NP[start : start + RESAMPLES_AT_ONCE]) for start in starts])
+
+    return statistic
 
 
 def _by_patient(

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from medground.evaluation.detection import Detection, ImageTruth, Truth
+from medground.evaluation.files import replace_file
 from medground.evaluation.report import EvaluationReport, evaluate
 from medground.evaluation.verdicts import Asked
 from medground.schema.config import StrictConfig
@@ -78,6 +79,7 @@ class Scene(StrictConfig):
         real_boxes: how many of those come from real images; None where unknown, then all count as real.
         images: with truth, detections and answers.
         threads: of the processor that measured it, which settle how sums are rounded; None in files from before that.
+        look: how closely images were looked at, where whoever measured said so; None for as the bundle does by itself.
     """
 
     format: Literal[1] = 1
@@ -87,6 +89,7 @@ class Scene(StrictConfig):
     real_boxes: dict[str, int] | None = None
     images: tuple[SceneImage, ...]
     threads: int | None = Field(default=None, ge=1, le=MOST_THREADS)
+    look: Literal["once", "closer", "all"] | None = None
 
     @model_validator(mode="after")
     def _counts_the_same_concepts(self) -> Scene:
@@ -138,8 +141,12 @@ class Scene(StrictConfig):
 
 
 def save_scene(scene: Scene, path: Path) -> None:
-    """Writes a scene as JSON under gzip; equal scenes give equal bytes."""
-    path.write_bytes(gzip.compress(scene.model_dump_json().encode(), mtime=0))
+    """Writes a scene as JSON under gzip, whole or not at all; equal scenes give equal bytes.
+
+    Raises:
+        UsageError: if it cannot be written.
+    """
+    replace_file(path, gzip.compress(scene.model_dump_json().encode(), mtime=0))
 
 
 def unpacked(content: bytes, most: int) -> bytes:

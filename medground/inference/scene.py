@@ -121,6 +121,7 @@ def measure(
         real_boxes=real,
         images=tuple(images),
         threads=torch.get_num_threads(),
+        look=looking.value if looking else None,
     )
 
 

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torch import Tensor, float32
 
 from medground.model.backbones.compact import CompactBackbone
-from medground.model.backbones.qwen_config import Mode
 from medground.model.bundle import Bundle, folder_digest, in_base
 from medground.model.bundle_facts import BASE, Manifest, sha256_of
 from medground.model.cases_file import write_cases
@@ -90,14 +89,14 @@ def _config(network: GroundingNetwork, partial: Path) -> ModelConfig:
     backbone = network.config.backbone
     if not isinstance(backbone, QwenBackboneConfig):
         return network.config
-    weights, mode = network.backbone.pretrained(), backbone.mode
+    weights = network.backbone.pretrained()
     if not network.backbone.given():
-        weights, mode = partial / BASE, Mode.FULL  # merged adapters, too, are weights that learned
+        weights = partial / BASE
         network.backbone.save_pretrained(weights)
     digest = folder_digest(weights) if weights else ""
     source = Path(backbone.source)
     name = source.name if source.is_dir() else backbone.source  # a hub id is whole, a folder is somebody's own
-    named = backbone.model_copy(update={"source": name, "mode": mode, "base_sha256": digest})
+    named = backbone.model_copy(update={"source": name, "base_sha256": digest})
     return network.config.model_copy(update={"backbone": named})
 
 

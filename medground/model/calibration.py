@@ -1,6 +1,6 @@
 """From raw logits to probabilities that mean what they say.
 
-Box scores and presence are passed through logistic curves (Platt, 1999) fitted on the development part: one per concept
+Box scores and presence are passed through logistic curves (Platt, 1999) fitted on development images: one per concept
 and kind of image where there is enough to fit, else the one of the kind of image, else the common one.
 """
 

@@ -200,7 +200,7 @@ class Grounder:
                     Candidate((x1, y1, x2, y2), score, region=region, similar=like)
                     for (x1, y1, x2, y2), score, region, like in zip(boxes, scores, seen, similar, strict=True)
                 )
-                heard.append(PhraseReading(phrase, self._presence(phrase.concept, raw, domain), candidates))
+                heard.append(PhraseReading(phrase, self.presence(phrase.concept, raw, domain), candidates))
             readings.append(ImageReading(domain, probability, familiarity, tuple(heard)))
         return readings
 
@@ -259,8 +259,8 @@ class Grounder:
         """Whether its class was added after training: then neither its words nor the whole image say anything of it."""
         return self.bundle.is_added(concept)
 
-    def _presence(self, concept: str, raw: RawReading, domain: Domain) -> float:
-        """Of an added class, it is there as surely as in its best box; of others, by the presence curve."""
+    def presence(self, concept: str, raw: RawReading, domain: Domain) -> float:
+        """Calibrated probability, 0..1, that a class is on an image; of an added class that of its best box."""
         calibration = self.bundle.calibration
         if self._is_added(concept):
             return calibration.box_probability(raw.best_logit, concept, domain)

@@ -16,7 +16,7 @@ MEAN, ALL = "mean", "all"  # in the place of a concept: over the concepts, over 
 AP50_SMALL, AP50_MEDIUM, AP50_LARGE = "ap50/small", "ap50/medium", "ap50/large"
 ABSENT_ERROR = "absent_error"
 _RESERVED = {LOW, HIGH, COUNT, "rare"}
-_NAME = re.compile(r"(?:ap50/rare|ap50|ap|froc|ece)/([a-z][a-z0-9_]*)")
+_NAME = re.compile(r"(?:ap50/rare|ap50|ap|froc|false_on_normal|ece|auroc)/([a-z][a-z0-9_]*)")
 
 
 def ap50(concept: str) -> str:
@@ -39,9 +39,19 @@ def froc(concept: str) -> str:
     return f"froc/{concept}"
 
 
+def false_on_normal(concept: str) -> str:
+    """Boxes on an image without the finding, at the score where half of the findings are found."""
+    return f"false_on_normal/{concept}"
+
+
 def ece(concept: str) -> str:
     """Expected calibration error of the presence probability."""
     return f"ece/{concept}"
+
+
+def auroc(concept: str) -> str:
+    """How well the presence probability sets images with the finding apart from images without."""
+    return f"auroc/{concept}"
 
 
 class Figure(StrictConfig):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import bisect
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -202,6 +200,21 @@ class RunLog:
         with child.running():
             yield child
 
+    def end_children(self, names: Iterable[str]) -> None:
+        """Ends children of these names as finished that the notes know, whatever a kill left them as.
+
+        Args:
+            names: of children whose work is done; one that was never begun is passed over.
+        """
+
+        def write() -> None:
+            for run_id in filter(None, map(self._notes.find, names)):
+                mine = _parent_of(self._client, run_id) == self.run_id
+                if mine and self._client.get_run(run_id).info.status != "FINISHED":
+                    self._client.set_terminated(run_id)
+
+        self._safely(write)
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Marks the run as running, then as finished or failed."""
@@ -228,38 +241,6 @@ class RunLog:
             reason = str(error).strip().splitlines()[0][:200]
             self._say(f"MLflow cannot be written to ({reason}); going on without it")
         self._failed = True
-
-
-class StagedLog:
-    """Numbers of a training, each given to the child run of the stage that its step falls in.
-
-    Args:
-        run: the parent.
-        stages: name and number of steps of each stage, in order.
-    """
-
-    def __init__(self, run: RunLog, stages: Sequence[tuple[str, int]]) -> None:
-        self._run, self._stages = run, stages
-        self._open = ExitStack()
-        self._current: tuple[str, RunLog] | None = None
-
-    def __enter__(self) -> StagedLog:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._open.__exit__(*raised)  # type: ignore[arg-type]  # the three of the protocol
-
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Takes named numbers after so many steps over all stages, 1 at the first; children count their own steps."""
-        ends = list(itertools.accumulate(steps for _, steps in self._stages))
-        index = bisect.bisect_left(ends, step)
-        if index == len(ends):
-            raise ValueError(f"step {step} lies after the last of the {ends[-1] if ends else 0} steps")
-        name, steps = self._stages[index]
-        if self._current is None or self._current[0] != name:
-            self._open.close()
-            self._current = name, self._open.enter_context(self._run.child(f"stage {name}", kind="stage"))
-        self._current[1].metrics(values, step - ends[index] + steps)
 
 
 @contextmanager

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import mlflow
 from mlflow.tracking import MlflowClient
 
 from medground.schema.errors import UsageError
+
+OPENING: Final = ".opening"
+"""Locked by whoever opens the store."""
 
 
 def store_uri(home: Path) -> str:
@@ -17,7 +24,9 @@ def store_uri(home: Path) -> str:
 
 
 def open_store(home: Path, experiment: str) -> tuple[MlflowClient, str]:
-    """Opens the store, made if absent (several seconds), and the experiment in it.
+    """Opens the store, made if absent (several seconds), and the experiment in it; one process at a time.
+
+    Two that made the tables at once would both fail, and arms of a comparison start together.
 
     Args:
         home: the `mlruns` folder.
@@ -34,16 +43,26 @@ def open_store(home: Path, experiment: str) -> tuple[MlflowClient, str]:
     uri = store_uri(home)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        client = MlflowClient(uri, registry_uri=uri)
-        found = client.get_experiment_by_name(experiment)
-        if found:
-            return client, str(found.experiment_id)
-        return client, str(client.create_experiment(experiment, str((home / "artifacts").resolve())))
+        with _turn(home):
+            client = MlflowClient(uri, registry_uri=uri)
+            found = client.get_experiment_by_name(experiment)
+            if found:
+                return client, str(found.experiment_id)
+            return client, str(client.create_experiment(experiment, str((home / "artifacts").resolve())))
     except Exception as error:  # MLflow lets through whatever SQLAlchemy or Alembic raise
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise UsageError(
             f"{home / 'mlflow.db'} cannot be opened as an MLflow store ({reason}); move it away, and a new one is made"
         ) from error
+
+
+@contextmanager
+def _turn(home: Path) -> Iterator[None]:
+    """Waits until no other process opens the store; where nothing can be locked (read-only), nobody waits."""
+    with ExitStack() as held:
+        with suppress(OSError):
+            fcntl.flock(held.enter_context((home / OPENING).open("a")), fcntl.LOCK_EX)
+        yield
 
 
 def is_writable_run(client: MlflowClient, run_id: str) -> bool:

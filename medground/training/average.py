@@ -11,6 +11,9 @@ from torch import Tensor
 from medground.model.network import GroundingNetwork
 from medground.training.recipe import Stage
 
+YARDSTICK = 2.0
+"""Which images judge: 2 for those to choose by, without those to calibrate on. Checkpoints from before say nothing."""
+
 
 class Average:
     """Exponential moving average of weights and batch-norm statistics, quick at first; counters are copied.
@@ -64,13 +67,13 @@ class Average:
         """The best so far, for a checkpoint."""
         if self.best is None:
             return {}
-        told = torch.tensor([self.best_figure, float(self.looks_since)], dtype=torch.float64)
+        told = torch.tensor([self.best_figure, float(self.looks_since), YARDSTICK], dtype=torch.float64)
         return {"told": told} | {f"best/{name}": value for name, value in self.best.items()}
 
     def restore(self, weights: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
-        """Takes the weights of a checkpoint, and what `tensors` gave."""
+        """Takes the weights of a checkpoint, and what `tensors` gave but a best that other images judged."""
         self.weights = weights
-        if "told" in tensors:
+        if "told" in tensors and tensors["told"][2:].tolist() == [YARDSTICK]:
             self.best_figure, self.looks_since = float(tensors["told"][0]), int(tensors["told"][1])
             self.best = {
                 name.removeprefix("best/"): value for name, value in tensors.items() if name.startswith("best/")

@@ -1,4 +1,4 @@
-"""Fits on the development part what the network alone does not know: probabilities and typicality.
+"""Fits on development images what the network alone does not know: probabilities and typicality.
 
 Legend: R images, C feature width, M kinds of image.
 """

@@ -51,6 +51,7 @@ class LossWeights(StrictConfig):
 
 Terms = dict[str, tuple[Tensor, Tensor]]
 """Name of a loss to its sum, with a graph, and its count, at least 0."""
+DENSE_LOSSES = ("score", "giou", "distribution", "presence", "kind")
 QUERY_LOSSES = ("query_score", "query_giou", "query_l1")
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
 from medground.data.augment import AugmentConfig
 from medground.model.config import ModelConfig
 from medground.schema.config import StrictConfig
@@ -79,6 +83,8 @@ class DataMix(StrictConfig):
     Attributes:
         pasted: copies of each real image with lesions of rare findings pasted in, beside the image itself.
         paste_below: findings on a smaller share of a set's images are pasted.
+        keep_boxes: how many boxes of a concept real images keep, each of another image (see `with_few_boxes`); concepts
+            that are not named keep all.
         positive: share of images with a box among those drawn from the limb pool.
         volume_slices: slices of CT volumes, each with those beside it.
         close_films: synthetic films kept at full resolution for views that look closely at a part.
@@ -103,6 +109,13 @@ class DataMix(StrictConfig):
     pasted: int = 0
     paste_below: float = 0.1
     positive: float = 0.75
+    keep_boxes: dict[str, int] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _as_before_boxes_were_cut(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Says nothing where nothing is cut: so the digests of recipes from before, and their checkpoints, hold."""
+        fields: dict[str, Any] = told(self)
+        return fields if self.keep_boxes else {key: value for key, value in fields.items() if key != "keep_boxes"}
 
 
 class Recipe(StrictConfig):

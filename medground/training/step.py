@@ -15,14 +15,17 @@ from torch import Tensor
 from medground.data.questions import sample_phrase
 from medground.model.assigner import Assignment
 from medground.model.backbones.interface import Pyramid
+from medground.model.decoder import Refined
 from medground.model.dense_head import Dense
 from medground.model.network import GroundingNetwork
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.vocabulary import Concept
 from medground.training.batch import Batch
 from medground.training.denoising import DENOISING_LOSSES, denoising_terms, shown, split, with_shown
+from medground.training.finite import is_finite, no_number
 from medground.training.miner import Hard, mine
 from medground.training.objective import (
+    DENSE_LOSSES,
     QUERY_LOSSES,
     Pairs,
     Terms,
@@ -116,6 +119,8 @@ class StepLosses:
             text_CD = network.backbone.read(phrases)
             pyramid = network.backbone.look(batch.images_BCHW)
             dense = network.dense(pyramid, text_CD)
+        if not is_finite(dense.logits_BAP, dense.boxes_BA4):
+            return Outcome(no_number(_names(stage)), [], None)
         terms: Terms = {}
         rows = None
         if stage.dense:
@@ -140,20 +145,25 @@ class StepLosses:
     def _queries(
         self, stage: Stage, batch: Batch, pairs: Pairs, dense: Dense, seen: Pyramid, asked_CD: Tensor, seeds: list[int]
     ) -> Terms:
-        names = QUERY_LOSSES + (DENOISING_LOSSES if stage.denoising else ())
         if not len(pairs.image_N):
-            return {name: (torch.zeros(()), torch.zeros(())) for name in names}
+            return {name: (torch.zeros(()), torch.zeros(())) for name in _query_names(stage)}
         size_px = float(batch.images_BCHW.shape[-1])
         image_N, phrase_N, network = pairs.image_N, pairs.phrase_N, self.network
         found = network.start_from(dense, image_N, phrase_N, size_px)
         if not stage.denoising:
-            return query_losses(network.refine(seen, asked_CD, image_N, phrase_N, found), batch, pairs, size_px)
+            layers = network.refine(seen, asked_CD, image_N, phrase_N, found)
+            return (
+                query_losses(layers, batch, pairs, size_px) if _are_finite(layers) else no_number(_query_names(stage))
+            )
         queries = found.logits_NQ.shape[1]
         places = list(zip(image_N.tolist(), phrase_N.tolist(), strict=True))
         truth = [batch.boxes[image][batch.concepts[image] == phrase] for image, phrase in places]
         added = shown(truth, stage.denoising, [seeds[image] + phrase for image, phrase in places])
         together, apart_QQ = with_shown(found, added, network.backbone.strides_px)
-        own, mended = split(network.refine(seen, asked_CD, image_N, phrase_N, together, apart_QQ), queries)
+        layers = network.refine(seen, asked_CD, image_N, phrase_N, together, apart_QQ)
+        if not _are_finite(layers):
+            return no_number(_query_names(stage))
+        own, mended = split(layers, queries)
         return query_losses(own, batch, pairs, size_px) | denoising_terms(mended, added, truth, size_px)
 
     def _restoration(self, restorer: RestorationHead, place: Place, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -166,6 +176,23 @@ class StepLosses:
         pyramid = self.network.backbone.look(seen_B1HW)
         hidden_BHW = torch.cat([hidden for _, hidden in parts])
         return restoration_loss(restorer, pyramid.levels_BCHW, pyramid.strides_px, batch.own_B1HW, hidden_BHW)
+
+
+def _names(stage: Stage) -> tuple[str, ...]:
+    """Of the losses of a stage that restores nothing, in the order that they come in."""
+    return (
+        *(DENSE_LOSSES if stage.dense else ()),
+        *(_query_names(stage) if stage.queries_per_image else ()),
+        *(("words",) if stage.words else ()),
+    )
+
+
+def _query_names(stage: Stage) -> tuple[str, ...]:
+    return QUERY_LOSSES + (DENOISING_LOSSES if stage.denoising else ())
+
+
+def _are_finite(layers: Sequence[Refined]) -> bool:
+    return all(is_finite(layer.logits_NQ, layer.boxes_NQ4) for layer in layers)
 
 
 def _nothing(pyramid: Pyramid) -> Tensor:

@@ -22,6 +22,7 @@ from medground.training.batch import Batch
 from medground.training.batches import StageBatches
 from medground.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from medground.training.ewc import Anchor, Outcomes, anchor, penalty
+from medground.training.finite import check_gradient, check_losses
 from medground.training.general import drawn_outcome
 from medground.training.kernels import Kernels
 from medground.training.miner import Hard, ReplayPool, counts
@@ -122,7 +123,8 @@ class Trainer:
 
         Raises:
             CheckpointError: if the checkpoint is of another recipe or cannot be read.
-            UsageError: if a stage before the one asked for is not done, or there is no such stage.
+            UsageError: if a stage before the one asked for is not done, or there is no such stage; if a loss or its
+                gradient is not finite.
         """
         saved = load_checkpoint(self.checkpoint, self.digest) if resume and self.checkpoint.exists() else None
         self._say_unseen()
@@ -237,12 +239,13 @@ class Trainer:
         if self.held is not None:
             losses["ewc"] = stage.ewc * penalty(self.network, self.held) / processes.count
             total = total + losses["ewc"]
+        check_losses(losses, stage, place.step, processes)
         optimizer.zero_grad()
         if total.requires_grad:
             total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         opened = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         processes.total_gradients(opened)
-        torch.nn.utils.clip_grad_norm_(opened, stage.clip_norm)
+        check_gradient(torch.nn.utils.clip_grad_norm_(opened, stage.clip_norm), stage, place.step)
         optimizer.step()
         values = {f"loss/{name}": float(value.detach()) for name, value in losses.items()}
         return values | self._remember(stage, outcome, numbers)

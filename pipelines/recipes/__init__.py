@@ -9,8 +9,8 @@ from medground.model.backbones.qwen_config import Mode
 from medground.schema.errors import UsageError
 from medground.training.recipe import Recipe
 from pipelines.recipes.ablations import CHANGES, ablation
-from pipelines.recipes.blood import blood
-from pipelines.recipes.chest import ARMS, films, phantoms
+from pipelines.recipes.blood import blood, blood_five
+from pipelines.recipes.chest import ARMS, films, phantom_stages, phantoms
 from pipelines.recipes.compact import tiny
 from pipelines.recipes.limb import limb, limb_close, limb_tuned
 from pipelines.recipes.qwen import qwen, tiny_qwen
@@ -21,9 +21,12 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "limb": limb,
     "limb-tuned": limb_tuned,
     "blood": blood,
+    "blood-five": blood_five,
+    "blood-five-paste": partial(blood_five, paste=True),
     "tiny": tiny,
     "films": films,
     "phantoms": phantoms,
+    "phantom-stages": phantom_stages,
     "limb-close": limb_close,
     **ARMS,
     **{f"ablation-{change}": partial(ablation, change) for change in CHANGES},

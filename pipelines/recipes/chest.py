@@ -96,6 +96,32 @@ def phantoms() -> Recipe:
     )
 
 
+def phantom_stages() -> Recipe:
+    """All three stages and the query decoder on phantoms alone: what each of them does where every box is known.
+
+    About twenty minutes of a busy core.
+    """
+    return turned(
+        Recipe(
+            name="phantom-stages",
+            version="0.1.0",
+            seed=SEED,
+            batch=16,
+            concepts=FILM_CONCEPTS,
+            model=compact_model(FILM_CONCEPTS, SIZE_PX),
+            mix=DataMix(phantom_radiographs=768, share_phantom=1.0),
+            augment=VIEWS.model_copy(update={"size_px": 256, "scale": (0.45, 0.9)}),
+            stages=(
+                general(550).model_copy(update={"focus": 0.4}),
+                align(40),
+                joint(180, looks=2),
+                hard(60),
+                queries(60, words=True),
+            ),
+        )
+    )
+
+
 def tuned() -> Recipe:
     """For `--start` with the weights of `films`: fewer steps under labels than the other arms."""
     return turned(

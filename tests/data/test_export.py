@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import transformers
 from pycocotools.coco import COCO
 
 from medground.data.export import Coordinates, Resizing, box_numbers, resized, to_coco, to_conversation, write_lines
 from medground.data.importers import ImportOptions, by_name
 from medground.data.vocabulary import load_vocabulary
+from medground.model.backbones.qwen_frame import level_of
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
 from medground.schema.pair import Pair, PairKind, RegionStatement
@@ -57,6 +60,41 @@ def test_resizing_is_that_of_the_processor() -> None:
         for resizing in (Resizing(), Resizing(factor=32, min_pixels=65536, max_pixels=2**20)):
             expected = published_resize(rows, columns, resizing.factor, resizing.min_pixels, resizing.max_pixels)
             assert resized(columns, rows, resizing) == expected
+
+
+@pytest.mark.parametrize("patch_px", [14, 16])
+def test_a_thousand_sizes_become_what_the_real_processor_makes_of_them(patch_px: int) -> None:
+    """Of every tenth, a bright square lies in the processor's own pixels where it is said to: no half-pixel shift."""
+    cell = 2 * patch_px
+    resizing = Resizing(factor=cell, min_pixels=16 * cell**2, max_pixels=64 * cell**2)
+    real = transformers.Qwen2VLImageProcessorPil(
+        patch_size=patch_px, size={"shortest_edge": resizing.min_pixels, "longest_edge": resizing.max_pixels}
+    )
+    drawn = np.exp(np.random.default_rng(0).uniform(np.log(20), np.log(700), (1000, 2))).astype(int)
+    grown = shrunk = 0
+    for number, (columns, rows) in enumerate(drawn.tolist()):
+        width, height = resized(columns, rows, resizing)
+        half = max(2, min(columns, rows) // 8)
+        middle_x, middle_y = columns // 3, rows // 2
+        square = Box(x1=max(0, middle_x - half), y1=middle_y - half, x2=middle_x + half, y2=middle_y + half)
+        image = np.zeros((rows, columns, 3), np.uint8)
+        image[int(square.y1) : int(square.y2), int(square.x1) : int(square.x2)] = 255
+        out = real(images=[image], return_tensors="np")
+        assert out["image_grid_thw"].tolist() == [[1, height // patch_px, width // patch_px]]
+        assert (width % cell, height % cell) == (0, 0)
+        grown, shrunk = grown + (width > columns), shrunk + (width < columns)
+        if number % 10 == 0:
+            grid = height // patch_px, width // patch_px
+            tokens = torch.from_numpy(out["pixel_values"]).reshape(-1, 3, 2, patch_px, patch_px)[:, 0, 0].flatten(1)
+            cells = level_of(tokens, 1, *grid, 2).reshape(patch_px, patch_px, *grid)
+            mass = cells.permute(2, 0, 3, 1).reshape(height, width).double().numpy()
+            mass = mass - mass.min()
+            x1, y1, x2, y2 = box_numbers(square, record(columns, rows), Coordinates.ABSOLUTE, resizing)
+            found_x = mass.sum(0) @ (np.arange(width) + 0.5) / mass.sum()
+            found_y = mass.sum(1) @ (np.arange(height) + 0.5) / mass.sum()
+            assert abs(found_x - (x1 + x2) / 2) < 0.6  # what is written is whole pixels
+            assert abs(found_y - (y1 + y2) / 2) < 0.6
+    assert min(grown, shrunk) > 100
 
 
 def test_both_conventions() -> None:

@@ -18,6 +18,7 @@ from medground.evaluation.scene import (
 from medground.schema.errors import UsageError
 from medground.schema.subgroup import Axis
 from tests.evaluation.made_scene import BOXES, made
+from tests.full_disk import no_file_longer_than
 
 
 def test_a_scene_survives_its_file_and_gives_the_report_it_came_from(tmp_path):
@@ -30,6 +31,20 @@ def test_a_scene_survives_its_file_and_gives_the_report_it_came_from(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(UsageError, match="is no readable scene"):
         load_scene(path)
+
+
+def test_a_full_disk_is_an_error_and_leaves_the_scene_before(tmp_path):
+    path = tmp_path / f"chest{ENDING}"
+    save_scene(made(), path)
+    size = path.stat().st_size
+    other = made(real_boxes={"nodule": 20, "cavity": 0})
+    for limit in (0, size // 2):
+        with no_file_longer_than(limit), pytest.raises(UsageError, match=r"cannot be written .*make room"):
+            save_scene(other, path)
+        assert load_scene(path) == made()
+        assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    save_scene(other, path)
+    assert load_scene(path) == other
 
 
 @pytest.mark.parametrize("threads", [0, MOST_THREADS + 1, 10**30])

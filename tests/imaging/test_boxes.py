@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 import torch
-from monai.data.box_utils import non_max_suppression
+from monai.data.box_utils import box_iou, non_max_suppression
 
 from medground.imaging.boxes import clip, fuse, nms
 
@@ -14,6 +16,49 @@ def test_nms_keeps_what_monai_keeps():
         boxes = torch.cat([corner, corner + 5 + torch.rand(60, 2, generator=generator) * 40], 1)
         scores = torch.rand(60, generator=generator)
         assert nms(boxes, scores, 0.4, 60).tolist() == non_max_suppression(boxes, scores, 0.4).tolist()
+
+
+def slow_nms(boxes: list[list[int]], scores: list[float], iou: Fraction) -> list[int]:
+    """Boxes one by one, best first and of equals the one that was given first; overlaps as exact fractions."""
+
+    def overlap(a: list[int], b: list[int]) -> Fraction:
+        width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+        inside = max(width, 0) * max(height, 0)
+        return Fraction(inside, (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
+
+    kept: list[int] = []
+    for row in sorted(range(len(boxes)), key=lambda row: (-scores[row], row)):
+        if all(overlap(boxes[row], boxes[better]) <= iou for better in kept):
+            kept.append(row)
+    return kept
+
+
+def test_nms_keeps_what_the_slow_formula_keeps_with_equal_scores_equal_boxes_and_overlaps_at_the_limit() -> None:
+    generator = torch.Generator().manual_seed(2)
+    equal_scores = equal_boxes = at_limit = 0
+    for _ in range(60):
+        corner = 2 * torch.randint(0, 5, (40, 2), generator=generator)
+        boxes = torch.cat([corner, corner + 2 * torch.randint(1, 5, (40, 2), generator=generator)], 1)
+        scores = torch.randint(0, 6, (40,), generator=generator) / 8
+        rows = boxes.tolist()
+        for iou in (Fraction(1, 2), Fraction(1, 4), Fraction(0)):
+            expected = slow_nms(rows, scores.tolist(), iou)
+            assert nms(boxes.float(), scores, float(iou), 40).tolist() == expected
+            assert nms(boxes.float(), scores, float(iou), 3).tolist() == expected[:3]
+            ranked = scores[expected].tolist()
+            equal_scores += len(ranked) - len(set(ranked))
+            half = box_iou(boxes[expected].float(), boxes[expected].float())
+            at_limit += int((half == float(iou)).sum()) if iou else 0
+        equal_boxes += len(rows) - len({tuple(row) for row in rows})
+    assert min(equal_scores, equal_boxes, at_limit) > 100
+
+
+def test_nms_of_equal_scores_is_that_of_the_order_given() -> None:
+    boxes = torch.tensor([[0.0, 0, 4, 4], [1, 0, 5, 4], [0, 0, 4, 4], [20, 0, 24, 4]])
+    assert nms(boxes, torch.ones(4), 0.5, 4).tolist() == [0, 3]
+    turned = torch.tensor([1, 0, 2, 3])
+    assert nms(boxes[turned], torch.ones(4), 0.5, 4).tolist() == [0, 3]  # now the one that was second
+    assert nms(boxes, torch.tensor([0.5, 0.5, 0.9, 0.5]), 0.5, 4).tolist() == [2, 3]
 
 
 def test_nms_stops_at_the_limit_and_takes_nothing_from_nothing():

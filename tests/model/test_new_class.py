@@ -112,10 +112,10 @@ def test_other_classes_are_read_as_before(old: Bundle, new: Bundle) -> None:
 def test_prototypes_alone_score_the_class_and_its_best_box_is_its_presence(new: Bundle) -> None:
     image, _ = model_film(1000, f"s{NEW}")
     mixed = Grounder(new, query_weight=0.9)  # the decoder, which never learned the class, is not asked
-    asked = [Phrase("dark_spot", words) for words in ("dark spot", "暗斑")]
+    asked = [Phrase("dark_spot", words) for words in ("dark spot", "暗斑", "a round, dark spot")]
     (reading,) = mixed.read([image], asked, max_boxes=30, min_score=0.0)
-    first, second = reading.phrases
-    assert first.candidates == second.candidates  # whatever the words
+    first, second, third = reading.phrases
+    assert first.candidates == second.candidates == third.candidates  # whatever the words
     assert first.presence == pytest.approx(first.candidates[0].score)
     network = new.network
     with torch.no_grad():
@@ -125,6 +125,23 @@ def test_prototypes_alone_score_the_class_and_its_best_box_is_its_presence(new: 
     expected = float(bank.added_slope) * float(ratio_A.max()) + float(bank.added_offset)
     raws, _ = mixed.raw(image, asked[:1])
     assert raws[0].presence_logit == pytest.approx(expected, abs=1e-3)
+
+
+def test_prototypes_are_called_by_the_key_of_a_class_and_words_move_the_text_alone(old: Bundle) -> None:
+    """A name, its translation and a phrase with a word of appearance: three texts, and one part of the prototypes."""
+    network, (film, _) = old.network, model_film(1000, "sx")
+    asked = [Phrase("nodule", words) for words in ("nodule", "结节", "a spiculated nodule")]
+    with torch.no_grad():
+        text = network.backbone.read([phrase.text for phrase in asked])
+        dense = network.dense(network.backbone.look(film.pixels_HW[None, None]), text)
+        mixed = Grounder(old)._with_prototypes(dense, asked)
+    share = float(network.prototypes.share_C()[0])
+    assert 0 < share < 0.5
+    part_AP = (mixed.logits_BAP - (1 - share) * dense.logits_BAP)[0]
+    for other in (1, 2):
+        assert float((dense.logits_BAP[0, :, 0] - dense.logits_BAP[0, :, other]).abs().max()) > 0.1
+        assert torch.allclose(part_AP[:, 0], part_AP[:, other], atol=1e-4)
+    assert float(part_AP[:, 0].std()) > 0.1
 
 
 def test_examples_are_locations_that_fit_the_box(old: Bundle) -> None:

@@ -1,63 +1,103 @@
 from __future__ import annotations
 
-from medground.evaluation.detection import average_precision
-from medground.evaluation.scene import Scene, SceneImage, save_scene
-from pipelines.campaign import SHIPPED, Arm, campaigns, first_of, pooled, report, scene_file
+from pathlib import Path
+
+import pytest
+
+from medground.evaluation.scene import load_scene, save_scene
+from medground.schema.result import Verdict
+from pipelines import campaign
+from pipelines.arms import FORCED, SHARES, SHIPPED, Arm, Look, campaigns, first_of
+from pipelines.measure import parser as measure_parser
 from pipelines.recipes import RECIPES
+from tests.evaluation.made_scene import made
 
-BOX = (0.0, 0.0, 10.0, 10.0)
-
-
-def scene(system: str, fold: int | None, *, hit: bool) -> Scene:
-    images = tuple(
-        SceneImage(
-            image_id=f"{fold}-{number}",
-            patient_id=f"{fold}-{number}",
-            exhaustive_for=("nodule",),
-            truths=(("nodule", BOX),),
-            detections=(("nodule", BOX if hit or number else (50.0, 50.0, 60.0, 60.0), 0.5),),
-        )
-        for number in range(3)
-    )
-    data = "cxr, dev part" if fold is None else f"cxr fold {fold}, valid part"
-    return Scene(system=system, data=data, training_boxes={"nodule": 10 + (fold or 0)}, images=images)
+STANDING_IN = """
+import sys
+from pathlib import Path
+out = Path(sys.argv[sys.argv.index("--out") + 1])
+with (out / "calls.txt").open("a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+if sys.argv[1] == "train":
+    (out / "bundle").mkdir()
+"""
 
 
-def test_arms_stand_beside_each_other_with_paired_differences(tmp_path):
-    arms = [Arm("one", "cxr", None, "dev"), Arm("two", "cxr", None, "dev")]
-    for arm, hit in zip(arms, (False, True), strict=True):
-        scene_file(arm, tmp_path).parent.mkdir()
-        save_scene(scene(arm.recipe, None, hit=hit), scene_file(arm, tmp_path))
-    lines = report("chest-arms", arms, tmp_path).splitlines()
-    assert lines[4] == "| figure | n | one | two |"
-    (row,) = [line for line in lines if line.startswith("| ap50/mean")]
-    assert "1.000 [1.000, 1.000] (+" in row
-
-
-def test_folds_are_measured_as_one_set(tmp_path):
-    arms = [Arm("best", "cxr", fold, "valid") for fold in range(2)]
-    scenes = [scene("s", fold, hit=bool(fold)) for fold in range(2)]
-    together = pooled(scenes)
-    assert len(together.images) == 6
-    assert together.training_boxes == {"nodule": 10}
-    expected = average_precision(together.truth(), together.detections("nodule"), "nodule")
-    for arm, one in zip(arms, scenes, strict=True):
-        scene_file(arm, tmp_path).parent.mkdir()
-        save_scene(one, scene_file(arm, tmp_path))
-    assert f"{expected:.3f}" in report("chest-folds", arms, tmp_path)
-
-
-def test_every_campaign_has_arms_in_folders_of_their_own():
-    for arms in campaigns("chest-all").values():
+def test_every_campaign_has_arms_in_folders_of_their_own_and_known_recipes():
+    for arms in campaigns("chest-tuned").values():
         assert len({arm.folder for arm in arms}) == len(arms) > 0
+        assert {arm.recipe for arm in arms} <= set(RECIPES)
+        for arm in arms:
+            files = [arm.scene_file(look, Path("out")) for look in arm.looks]
+            assert len(set(files)) == len(files)
+            for look in arm.looks:
+                args = measure_parser().parse_args(look.options())  # the command line takes what a look asks for
+                assert (args.name, args.part, args.share) == (look.name, look.part, look.share)
 
 
 def test_what_arms_start_from_is_trained_first_and_once():
     arms = campaigns("chest-tuned")["chest-folds"]
     (first,) = first_of(arms)
     assert first.recipe == arms[0].start != ""
-    assert first.part == ""
+    assert first.looks == ()
     assert first.recipe in RECIPES
     limb = campaigns("")["limb"]
     assert limb[0].start == SHIPPED
     assert first_of(limb) == []
+
+
+def test_prototypes_are_measured_at_every_share_and_beside_the_base_of_the_ablations():
+    for arm in campaigns("")["five"]:
+        assert [look.share for look in arm.looks] == list(SHARES)
+        assert all("--no-mirror" in look.options() for look in arm.looks)
+    base, *others = campaigns("")["ablations"]
+    assert [(look.name, look.share) for look in base.looks] == [("cxr", None), ("phantom", None), ("cxr", FORCED)]
+    assert all(len(arm.looks) == 2 for arm in others)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs an arm, whose steps write down how they were called instead of training and measuring."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "pipelines.py").write_text(STANDING_IN)
+    monkeypatch.chdir(package)  # `python -m pipelines` finds this one
+    monkeypatch.setenv("PYTHONPATH", str(package))
+    out = tmp_path / "out"
+
+    def again(arm: Arm) -> list[str]:
+        assert campaign.run_arm(arm, out, tmp_path / "data", tmp_path / "mlruns", 1)
+        calls = out / arm.folder / "calls.txt"
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        calls.unlink(missing_ok=True)
+        return lines
+
+    return out, again
+
+
+def test_an_arm_is_trained_once_and_measured_where_no_whole_scene_lies(run):
+    out, again = run
+    looks = Look("cxr", "dev"), Look("phantom", "dev"), Look("cxr", "dev", share=0.4)
+    arm = Arm("base", "cxr", 0, looks)
+    train, *measured = again(arm)
+    assert train.startswith("train --recipe base")
+    assert "--fold 0" in train
+    assert [("--fold 0" in line, "--share 0.4" in line) for line in measured] == [
+        (True, False),
+        (False, False),
+        (True, True),
+    ]
+    plain = made()  # as from before answers were kept, and as forced looks are
+    first, *others = plain.images
+    answered = first.model_copy(update={"answers": (("nodule", True, Verdict.FOUND, 0.9),)})
+    for look in looks:
+        save_scene(plain, arm.scene_file(look, out))
+    assert len(again(arm)) == 2
+    for look in looks[:2]:
+        save_scene(plain.model_copy(update={"images": (answered, *others)}), arm.scene_file(look, out))
+    assert again(arm) == []
+    file = arm.scene_file(looks[1], out)
+    file.write_bytes(file.read_bytes()[:-9])  # killed while it wrote
+    (line,) = again(arm)
+    assert "--set phantom" in line
+    assert len(load_scene(arm.scene_file(looks[0], out)).images) == 30

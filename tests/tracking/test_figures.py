@@ -8,8 +8,12 @@ from medground.tracking.figures import Figure, as_metrics
 
 
 def test_the_names_are_the_fixed_ones():
-    made = [named("nodule") for named in (figures.ap50, figures.ap, figures.ap50_rare, figures.froc, figures.ece)]
-    assert made == ["ap50/nodule", "ap/nodule", "ap50/rare/nodule", "froc/nodule", "ece/nodule"]
+    boxes = (figures.ap50, figures.ap, figures.ap50_rare, figures.froc, figures.false_on_normal)
+    made = [named("nodule") for named in (*boxes, figures.ece, figures.auroc)]
+    assert made == [
+        *("ap50/nodule", "ap/nodule", "ap50/rare/nodule", "froc/nodule", "false_on_normal/nodule"),
+        *("ece/nodule", "auroc/nodule"),
+    ]
     sizes = (figures.AP50_SMALL, figures.AP50_MEDIUM, figures.AP50_LARGE)
     assert sizes == ("ap50/small", "ap50/medium", "ap50/large")
     assert figures.ABSENT_ERROR == "absent_error"

@@ -10,7 +10,8 @@ from mlflow.tracking import MlflowClient
 
 from medground.schema.errors import UsageError
 from medground.tracking.figures import Figure
-from medground.tracking.runs import DatasetVersion, StagedLog, open_run
+from medground.tracking.runs import DatasetVersion, open_run
+from medground.tracking.staged_log import StagedLog
 from medground.tracking.store import open_store, store_uri
 
 
@@ -52,26 +53,6 @@ def test_numbers_parameters_data_sets_and_files_are_there_afterwards(home, tmp_p
     assert (used.dataset.name, used.dataset.digest) == (version.name, version.sha256[:36])
     assert json.loads(used.dataset.profile) == version.counts
     assert [f.path for f in client(home).list_artifacts(run.run_id, "plots")] == ["plots/figure.txt"]
-
-
-def test_a_child_for_each_stage_gets_the_numbers_of_its_steps(home):
-    with open_run(home, "exp", "first") as run, StagedLog(run, [("align", 100), ("open", 50), ("mine", 10)]) as log:
-        for step in (25, 100, 101, 150, 160):
-            log.metrics({"loss/score": float(step)}, step)
-        with pytest.raises(ValueError, match="after the last of the 160 steps"):
-            log.metrics({"x": 1.0}, 161)
-    made = children(home, run.run_id)
-    history = {
-        name: [(m.step, m.value) for m in client(home).get_metric_history(child.info.run_id, "loss/score")]
-        for name, child in made.items()
-    }
-    assert history == {
-        "stage align": [(25, 25.0), (100, 100.0)],
-        "stage open": [(1, 101.0), (50, 150.0)],
-        "stage mine": [(10, 160.0)],
-    }
-    assert {child.info.status for child in made.values()} == {"FINISHED"}
-    assert {child.data.tags["medground.kind"] for child in made.values()} == {"stage"}
 
 
 def stop_in_a_stage(run) -> None:

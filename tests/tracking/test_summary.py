@@ -4,7 +4,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from medground.schema.errors import UsageError
-from medground.tracking.runs import StagedLog, open_run
+from medground.tracking.runs import open_run
+from medground.tracking.staged_log import StagedLog
 from medground.tracking.store import store_uri
 from medground.tracking.summary import POINTS, RunSummary, bring_in, summarise, thinned
 

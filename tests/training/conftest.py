@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from medground.training.recipe import Recipe
 from medground.training.trainer import Surroundings, Trainer
 from pipelines.recipes.compact import tiny
 from pipelines.train import new_network
+from tests.training.four_stages import uneven_pools
 
 
 class Numbers:
@@ -25,6 +26,20 @@ class Numbers:
 
     def metrics(self, values: dict[str, float], step: int) -> None:
         self.rows.append((step, dict(values)))
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Sums in one order, so that what is computed twice is the same to the last bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pools() -> list[Pool]:
+    return uneven_pools()
 
 
 @pytest.fixture(scope="session")

@@ -22,17 +22,26 @@ from medground.training.recipe import Recipe, Stage
 from medground.training.restoration import RestorationConfig
 from medground.training.trainer import Surroundings, Trainer
 from pipelines.recipes.compact import EVERYTHING, HEADS, QUERIES, TEXT, VISION, tiny
+from pipelines.recipes.stages import KERNELS
 from pipelines.train import new_network
 
 IMAGE_PX, VIEW_PX = 128, 64
+# Kernels step as in nearly every recipe; `questions` leaves them to AdamW, as a recipe may.
 RESTORATION = Stage(
-    name="restoration", steps=4, trainable=(VISION,), restoration=RestorationConfig(), warmup_steps=1, ema=0.5
+    name="restoration",
+    steps=4,
+    trainable=(VISION,),
+    kernel_rate=KERNELS,
+    restoration=RestorationConfig(),
+    warmup_steps=1,
+    ema=0.5,
 )
-DENSE = Stage(name="dense", steps=4, trainable=(VISION, TEXT, *HEADS), warmup_steps=1, ema=0.5)
+DENSE = Stage(name="dense", steps=4, trainable=(VISION, TEXT, *HEADS), kernel_rate=KERNELS, warmup_steps=1, ema=0.5)
 JOINT = Stage(
     name="joint",
     steps=4,
     trainable=EVERYTHING,
+    kernel_rate=KERNELS,
     warmup_steps=1,
     ema=0.5,
     queries_per_image=2,
@@ -55,6 +64,7 @@ HARD = Stage(
     name="hard",
     steps=6,
     trainable=(VISION, TEXT, *HEADS),
+    kernel_rate=KERNELS,
     warmup_steps=1,
     ema=0.5,
     miner=MinerConfig(every=2, batch=3, min_score=1e-4, capacity=8),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,7 @@ from medground.data.dataset import Pool
 from medground.model.network import GroundingNetwork
 from medground.training.average import Average
 from medground.training.trainer import Trainer
-from tests.training.four_stages import DENSE, HARD, logged, recipe_of, trainer_of, uneven_pools
-
-
-@pytest.fixture(scope="module")
-def pools() -> list[Pool]:
-    return uneven_pools()
+from tests.training.four_stages import DENSE, HARD, logged, recipe_of, trainer_of
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +73,9 @@ def test_the_judge_sees_the_average_and_the_network_stays_as_it_was(network: Gro
     again.restore(average.weights, average.tensors())
     assert (again.best_figure, again.looks_since) == (0.5, 2)
     assert all(torch.equal(value, average.end()[name]) for name, value in again.end().items())
+    before_the_split = Average(network)
+    before_the_split.restore(average.weights, average.tensors() | {"told": average.tensors()["told"][:2]})
+    assert (before_the_split.best, before_the_split.best_figure) == (None, -math.inf)
 
 
 def lot(network: GroundingNetwork) -> float:

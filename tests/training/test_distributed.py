@@ -29,9 +29,11 @@ from torch import Tensor
 
 import medground
 from medground.data.sample import Sample
+from medground.schema.errors import UsageError
 from medground.training import step as step_module
 from medground.training.batch import Batch
 from medground.training.checkpoint import Checkpoint, load_checkpoint
+from medground.training.finite import check_losses
 from medground.training.processes import Processes
 from medground.training.recipe import Recipe
 from medground.training.trainer import Trainer, recipe_digest
@@ -112,15 +114,18 @@ def one_of_several(folder: Path) -> None:
     torch.set_num_threads(1)
     processes = Processes.start(device="cpu")
     train(folder, processes)
+    (folder / f"stopped {processes.rank}.txt").write_text(stopped(processes), encoding="utf-8")
     processes.end()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def stopped(processes: Processes) -> str:
+    """What a process says of losses one of which is no number, but in the second process alone."""
+    losses = {"score": torch.tensor(1.0), "giou": torch.tensor(math.nan if processes.rank == 1 else 1.0)}
+    try:
+        check_losses(losses, DENSE, 4, processes)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +215,12 @@ def test_both_processes_hold_the_same_bits_and_log_the_numbers_of_one(folders: t
         assert [step for step, _ in rows] == [step for step, _ in alone]
         for (_, row), (_, expected) in zip(rows, alone, strict=True):
             assert row == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+def test_a_loss_that_is_no_number_in_one_process_stops_both(folders: tuple[Path, Path]) -> None:
+    said = [(folders[1] / f"stopped {rank}.txt").read_text(encoding="utf-8") for rank in range(2)]
+    assert said[0] == said[1]
+    assert said[0].startswith("stage 'dense', step 5: losses that are not finite: giou;")
 
 
 @pytest.mark.parametrize("name", [JOINT.name, QUESTIONS.name])

@@ -31,6 +31,31 @@ def test_a_step_has_the_size_of_its_rate_whatever_the_gradient():
         assert 0.5 < rms / (0.01 * MATCH) < 1.3
 
 
+def orthogonal_by_values(matrix: torch.Tensor) -> torch.Tensor:
+    """The quintic of the paper five times over each singular value, left and right vectors as they were."""
+    u, values, vh = torch.linalg.svd(matrix / matrix.norm(), full_matrices=False)
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return u @ torch.diag(values) @ vh
+
+
+def test_steps_follow_their_formula():
+    """Momentum looked ahead of (Nesterov), made orthogonal, scaled by 0.2 sqrt(longer side); decay as in AdamW."""
+    generator = torch.Generator().manual_seed(3)
+    weight = nn.Parameter(torch.randn(24, 16, 3, 3, generator=generator, dtype=torch.float64))
+    expected, momentum = weight.detach().flatten(1).clone(), torch.zeros(24, 144, dtype=torch.float64)
+    optimizer = Kernels([{"params": [weight], "lr": 0.02, "weight_decay": 0.1, "orthogonal": True}])
+    for _ in range(4):
+        gradient = torch.randn(24, 16, 3, 3, generator=generator, dtype=torch.float64)
+        weight.grad = gradient.clone()
+        optimizer.step()
+        momentum = 0.95 * momentum + 0.05 * gradient.flatten(1)
+        ahead = 0.95 * momentum + 0.05 * gradient.flatten(1)
+        expected = (1 - 0.02 * 0.1) * expected - 0.02 * 0.2 * 144**0.5 * orthogonal_by_values(ahead)
+        assert torch.allclose(weight.detach().flatten(1), expected, rtol=0, atol=1e-6)
+        assert weight.grad is None  # AdamW, which steps after, must not see it
+
+
 def test_other_groups_step_as_in_adamw():
     """A group without `orthogonal` ends where AdamW would put it, bit for bit."""
     start = torch.randn(5, 7, generator=torch.Generator().manual_seed(2))

@@ -20,6 +20,7 @@ import pytest
 import torch
 
 import medground
+from medground.tracking.store import open_store
 from medground.training import trainer as trainer_module
 from medground.training.checkpoint import load_checkpoint
 from medground.training.trainer import recipe_digest
@@ -98,12 +99,15 @@ import os, signal, sys
 from medground.training import trainer
 trainer.SAVE_EVERY, trainer.LOG_EVERY = 2, 1
 from pipelines import train
-quiet, deadly = train.say, sys.argv[2]
+quiet, save, deadly = train.say, trainer.save_checkpoint, sys.argv[2]
 def say(line):
     if deadly and line.startswith(deadly):
         os.kill(os.getpid(), signal.SIGKILL)
     quiet(line)
-train.say = say
+def saved(path, progress, *more, **others):
+    save(path, progress, *more, **others)
+    say(f"saved {progress.stage} {progress.step}")
+train.say, trainer.save_checkpoint = say, saved
 folder, more = sys.argv[1], sys.argv[3:]
 raise SystemExit(train.main(["--recipe", "tiny", "--data", folder + "/none", "--out", folder + "/run",
                              "--mlruns", folder + "/mlruns", "--threads", "1", *more]))
@@ -122,11 +126,15 @@ def test_a_killed_job_ships_the_same_bundle(tmp_path: Path) -> None:
 
     code, said = start("whole", "")
     assert code == 0, said
-    code, said = start("killed", "queries 3/")
-    assert code == -signal.SIGKILL, said
-    assert not (tmp_path / "killed" / "run" / "bundle").exists()
+    for deadly in ("saved 0 6", "queries 3/"):  # between the two stages, and in the second
+        code, said = start("killed", deadly, "--resume")
+        assert code == -signal.SIGKILL, said
+        assert not (tmp_path / "killed" / "run" / "bundle").exists()
     code, said = start("killed", "", "--resume")
     assert code == 0, said
+    client, experiment = open_store(tmp_path / "killed" / "mlruns", "medground")
+    runs = {run.info.run_name: run.info.status for run in client.search_runs([experiment])}
+    assert runs == dict.fromkeys(("tiny", "stage dense", "stage queries"), "FINISHED")
     weights = [(tmp_path / name / "run/bundle/weights.safetensors").read_bytes() for name in ("whole", "killed")]
     assert weights[0] == weights[1]
 

@@ -16,27 +16,51 @@ def network(tmp_path_factory: pytest.TempPathFactory, small_recipe: Recipe) -> G
     return trainer_of(tmp_path_factory.mktemp("network"), small_recipe, uneven_pools()).network
 
 
-def test_what_is_named_is_open_at_its_rate_and_the_rest_is_closed(network: GroundingNetwork) -> None:
+def kernels_of(network: torch.nn.Module) -> set[str]:
+    """Weights of convolutions that mix channels and have at least sixteen of outputs and of inputs times taps."""
+    return {
+        f"{name}.weight"
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Conv2d)
+        and module.groups == 1
+        and module.in_channels > 1
+        and min(module.out_channels, module.in_channels * module.kernel_size[0] * module.kernel_size[1]) >= 16
+    }
+
+
+@pytest.mark.parametrize("kernel_rate", [0.0, 3.0])
+def test_what_is_named_is_open_at_its_rate_and_the_rest_is_closed(
+    network: GroundingNetwork, kernel_rate: float
+) -> None:
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)
-    extra = torch.nn.Linear(2, 2)
-    stage = DENSE.model_copy(update={"learning_rate": 1e-3, "text_share": 0.4, "weight_decay": 0.03})
+    extra = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Conv2d(16, 16, 1))
+    stage = DENSE.model_copy(
+        update={"learning_rate": 1e-3, "text_share": 0.4, "weight_decay": 0.03, "kernel_rate": kernel_rate}
+    )
     optimizer = open_parameters(network, extra.parameters(), stage)
     rules = {id(one): group for group in optimizer.param_groups for one in group["params"]}
+    turned = kernels_of(network) if kernel_rate else set()
+    met: set[tuple[bool, float]] = set()
     for name, parameter in network.named_parameters():
         assert parameter.requires_grad == name.startswith((VISION, TEXT, *HEADS)), name
         assert parameter.grad is None  # a gradient of the stage before would count in the clipped norm
         if parameter.requires_grad:
-            assert rules[id(parameter)]["peak"] == pytest.approx(4e-4 if name.startswith(TEXT) else 1e-3), name
-            assert rules[id(parameter)]["weight_decay"] == (0.03 if parameter.ndim > 1 else 0.0), name
+            group = rules[id(parameter)]
+            rate = 4e-4 if name.startswith(TEXT) else 3e-3 if name in turned else 1e-3
+            assert group["peak"] == pytest.approx(rate), name
+            assert group["orthogonal"] == (name in turned), name
+            assert group["weight_decay"] == (0.03 if parameter.ndim > 1 else 0.0), name
+            met.add((group["orthogonal"], group["peak"]))
+    assert met == {(False, 4e-4), (False, 1e-3)} | ({(True, 3e-3)} if kernel_rate else set())
     assert not any(parameter.requires_grad or id(parameter) in rules for parameter in extra.parameters())
     hiding = stage.model_copy(update={"restoration": RestorationConfig()})
-    held = {
-        id(one)
-        for group in open_parameters(network, extra.parameters(), hiding).param_groups
-        for one in group["params"]
-    }
-    assert {id(parameter) for parameter in extra.parameters()} < held
+    groups = open_parameters(network, extra.parameters(), hiding).param_groups
+    held = {id(one): group["orthogonal"] for group in groups for one in group["params"]}
+    assert {id(parameter) for parameter in extra.parameters()} < held.keys()
+    assert {id(parameter) for parameter in extra.parameters() if held[id(parameter)]} == (
+        {id(extra[1].weight)} if kernel_rate else set()
+    )
 
 
 def test_modes_follow_what_is_open(network: GroundingNetwork) -> None:

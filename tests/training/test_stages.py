@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,25 +14,14 @@ from medground.training.ewc import penalty
 from medground.training.miner import Mistake
 from medground.training.recipe import Recipe
 from pipelines.recipes.compact import EVERYTHING, HEADS, TEXT, TOP_VISION
-from tests.training.four_stages import DENSE, HARD, JOINT, logged, recipe_of, trainer_of, uneven_pools
+from tests.training.four_stages import DENSE, HARD, JOINT, logged, recipe_of, trainer_of
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     return recipe_of(DENSE, JOINT, HARD)
-
-
-@pytest.fixture(scope="module")
-def pools() -> list[Pool]:
-    return uneven_pools()
 
 
 def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:

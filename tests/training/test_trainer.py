@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,22 +16,12 @@ from medground.training.checkpoint import load_checkpoint
 from medground.training.recipe import Recipe
 from medground.training.trainer import Trainer
 from tests.full_disk import no_file_longer_than
-from tests.training.four_stages import DENSE, HARD, RESTORATION, bare, logged, recipe_of, trainer_of, uneven_pools
+from tests.training.four_stages import DENSE, HARD, RESTORATION, bare, logged, recipe_of, trainer_of
 
 MakeTrainer = Callable[..., Trainer]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def pools() -> list[Pool]:
-    return uneven_pools()
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_a_frozen_part_does_not_move_and_an_open_one_does(

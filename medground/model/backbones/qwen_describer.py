@@ -52,19 +52,18 @@ class Language(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """A description under way: what is said, the tokens of the statement begun, and log probabilities."""
+    """A description under way: what is said, the tokens of the statement begun, and their log probability."""
 
     ids: tuple[int, ...] = ()
     said: tuple[Statement, ...] = ()
     spelled: tuple[tuple[int, ...], ...] = ()
     begun: tuple[int, ...] = ()
     begun_log: float = 0.0
-    total_log: float = 0.0
     ended: bool = False
 
 
 class SoftTokenDescriber(nn.Module):
-    """The trained map from a region to the soft token, and the search over what the language model says of it.
+    """The trained map from a region to the soft token, and what the language model says of it.
 
     Args:
         width: channels of the pyramid.
@@ -102,21 +101,19 @@ class SoftTokenDescriber(nn.Module):
 
     @torch.no_grad()
     def decode(
-        self, language: Language, regions_NCSS: Tensor, allowed: Sequence[str] | None, beams: int
+        self, language: Language, regions_NCSS: Tensor, allowed: Sequence[str] | None
     ) -> list[tuple[Statement, ...]]:
-        """The most probable descriptions found, each to its end or `max_tokens`; a statement cut short is not said.
+        """Token by token the likeliest, each to its end or `max_tokens`; a statement cut short is not said.
 
         The whole row is computed anew at each step: descriptions are shorter than the time it takes to load the weights
         once, so a cache of keys and values would save little.
         """
-        if beams < 1:
-            raise UsageError(f"a search needs at least one beam, got {beams}")
         closed = None if allowed is None else [tuple(spelled(language, s)) for s in dict.fromkeys(allowed)]
         separator = separator_of(language)
         before_NTD = self._before(language, regions_NCSS)
-        searches = [[_Path()] for _ in range(len(regions_NCSS))]
+        paths = [_Path()] * len(regions_NCSS)
         for _ in range(self.max_tokens):
-            going = [(n, path) for n, paths in enumerate(searches) for path in paths if not path.ended]
+            going = [(n, path) for n, path in enumerate(paths) if not path.ended]
             if not going:
                 break
             owners = torch.tensor([n for n, _ in going], device=before_NTD.device)
@@ -125,11 +122,9 @@ class SoftTokenDescriber(nn.Module):
                 said_NT = torch.tensor([path.ids for _, path in going], device=before_NTD.device)
                 rows_NTD = torch.cat([rows_NTD, language.embed(said_NT).to(rows_NTD.dtype)], 1)
             logits_NV = language.logits(rows_NTD)[:, -1].cpu()
-            grown: list[list[_Path]] = [[path for path in paths if path.ended] for paths in searches]
             for (n, path), logits_V in zip(going, logits_NV, strict=True):
-                grown[n] += _grow(path, logits_V, closed, separator, language, beams)
-            searches = [sorted(paths, key=lambda path: -path.total_log)[:beams] for paths in grown]
-        return [paths[0].said for paths in searches]
+                paths[n] = _grown(path, logits_V, closed, separator, language)
+        return [path.said for path in paths]
 
     @torch.no_grad()
     def liken(self, language: Language, regions_NCSS: Tensor, groups: Sequence[Sequence[str]]) -> list[Tensor]:
@@ -210,15 +205,10 @@ def spelled(language: Language, statement: str) -> list[int]:
     return ids
 
 
-def _grow(
-    path: _Path,
-    logits_V: Tensor,
-    closed: list[tuple[int, ...]] | None,
-    separator: int,
-    language: Language,
-    beams: int,
-) -> list[_Path]:
-    """The best continuations of a path by one token."""
+def _grown(
+    path: _Path, logits_V: Tensor, closed: list[tuple[int, ...]] | None, separator: int, language: Language
+) -> _Path:
+    """A path with its likeliest next token."""
     if closed is not None:
         options = _options(path, closed, separator, language.end)
         masked_V = torch.full_like(logits_V, -math.inf)
@@ -228,23 +218,15 @@ def _grow(
         logits_V = logits_V.clone()
         logits_V[[separator, *([language.end] if path.said else [])]] = -math.inf
     log_V = logits_V.log_softmax(-1)
-    stop = float(torch.logaddexp(log_V[separator], log_V[language.end]))
-    best = log_V.topk(min(beams, len(log_V)))
-    return [
-        _step(path, int(token), float(log), stop, separator, language)
-        for log, token in zip(best.values, best.indices, strict=True)
-        if float(log) > -math.inf
-    ]
-
-
-def _step(path: _Path, token: int, log: float, stop: float, separator: int, language: Language) -> _Path:
-    total, ids, ended = path.total_log + log, (*path.ids, token), token == language.end
+    token = int(log_V.argmax())
+    ids, ended = (*path.ids, token), token == language.end
     if token not in (separator, language.end):
-        return _Path(ids, path.said, path.spelled, (*path.begun, token), path.begun_log + log, total)
+        return _Path(ids, path.said, path.spelled, (*path.begun, token), path.begun_log + float(log_V[token]))
     if not path.begun:
-        return _Path(ids, path.said, path.spelled, total_log=total, ended=ended)
+        return _Path(ids, path.said, path.spelled, ended=ended)
+    stop = float(torch.logaddexp(log_V[separator], log_V[language.end]))
     statement = Statement(language.text(path.begun).strip(), math.exp(path.begun_log + stop))
-    return _Path(ids, (*path.said, statement), (*path.spelled, path.begun), total_log=total, ended=ended)
+    return _Path(ids, (*path.said, statement), (*path.spelled, path.begun), ended=ended)
 
 
 def _options(path: _Path, closed: list[tuple[int, ...]], separator: int, end: int) -> list[int]:

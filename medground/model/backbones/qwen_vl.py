@@ -14,13 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from medground.imaging.preprocess import BLACK
 from medground.model.backbones.interface import Backbone, Pyramid, Statement
 from medground.model.backbones.qwen_config import LoraSize, Mode, QwenConfig
 from medground.model.backbones.qwen_describer import SoftTokenDescriber
-from medground.model.backbones.qwen_frame import SPOKEN, PatchGrid, level_of, padded, patches_of, window_order
+from medground.model.backbones.qwen_frame import FrameMap, PatchGrid, level_of, patches_of, window_order
 from medground.model.backbones.qwen_language import QwenLanguage
 from medground.model.backbones.qwen_levels import QwenLevels, QwenPhrases
 from medground.model.roi import SAMPLES
@@ -32,24 +31,12 @@ try:
     from peft import LoraConfig
     from peft.tuners.lora import LoraModel
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer, Qwen2VLImageProcessorPil
-    from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
 except ImportError as error:
     raise UsageError(f"the Qwen backbone needs more packages ({error}); pip install 'medground[qwen]'") from error
 
+FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 VISION_LINEARS = r".*visual\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.(fc1|fc2|linear_fc1|linear_fc2|(gate|up|down)_proj))"
 LANGUAGE_LINEARS = r".*language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
-
-
-class QwenProcessor(Qwen2_5_VLProcessor):  # type: ignore[misc, unused-ignore]  # types vary by version
-    """The processor of all three families without video, whose classes do not import without torchvision."""
-
-    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
-        super().__init__(image_processor, tokenizer, chat_template=chat_template)  # type: ignore[no-untyped-call, unused-ignore]
-
-    @classmethod
-    def get_attributes(cls) -> list[str]:
-        """The parts of the processor; its parent has a third."""
-        return ["image_processor", "tokenizer"]
 
 
 class QwenVl(Backbone):
@@ -60,7 +47,7 @@ class QwenVl(Backbone):
 
     Args:
         base: a Qwen model of transformers.
-        processor: its tokenizer and image processor.
+        tokenizer, image_processor: its own; of the latter only how grey values are scaled is used.
         config: sizes of the trained parts.
         mode: what of `base` learns.
         folder: where the weights came from.
@@ -69,10 +56,13 @@ class QwenVl(Backbone):
     mean_1311: Tensor
     std_1311: Tensor
 
-    def __init__(self, base: Any, processor: QwenProcessor, config: QwenConfig, mode: Mode, folder: Path) -> None:
+    def __init__(
+        self, base: Any, tokenizer: Any, image_processor: Any, config: QwenConfig, mode: Mode, folder: Path
+    ) -> None:
         super().__init__()
         vision, text = base.config.vision_config, base.config.text_config
-        self.base, self.processor, self.config, self.mode, self.folder = base, processor, config, mode, folder
+        self.base, self.tokenizer, self.image_processor = base, tokenizer, image_processor
+        self.config, self.mode, self.folder = config, mode, folder
         self.grid = PatchGrid(int(vision.patch_size), int(vision.spatial_merge_size))
         self.frames = int(vision.temporal_patch_size)
         self.taps = tuple(round(share * (len(base.model.visual.blocks) - 1)) for share in (config.early, config.late))
@@ -81,11 +71,11 @@ class QwenVl(Backbone):
         self.phrases = QwenPhrases(text.hidden_size, config.text_width)
         rms = float(base.model.language_model.embed_tokens.weight.detach().float().square().mean().sqrt())
         self.describer = SoftTokenDescriber(config.width, SAMPLES, text.hidden_size, rms, config)
-        images = processor.image_processor
-        self.register_buffer("mean_1311", torch.tensor(images.image_mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std_1311", torch.tensor(images.image_std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean_1311", torch.tensor(image_processor.image_mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std_1311", torch.tensor(image_processor.image_std).view(1, 3, 1, 1), persistent=False)
         base.requires_grad_(mode is Mode.FULL)
-        self._adapters = adapted(base, config.lora) if mode is Mode.LORA else None
+        if mode is Mode.LORA:
+            adapt(base, config.lora)
 
     @property
     def strides_px(self) -> tuple[int, ...]:
@@ -110,7 +100,7 @@ class QwenVl(Backbone):
     @property
     def language(self) -> QwenLanguage:
         """The language model and its tokenizer."""
-        return QwenLanguage(self.base, self.processor.tokenizer, int(self.processor.tokenizer.eos_token_id))
+        return QwenLanguage(self.base, self.tokenizer, int(self.tokenizer.eos_token_id))
 
     def forward(self, images_BCHW: Tensor) -> Pyramid:
         """See `look`."""
@@ -128,17 +118,13 @@ class QwenVl(Backbone):
         Slices beside are left out: as colours they would be none that the pretrained weights know.
         """
         middle = images_BCHW.shape[1] // 2
-        images_BCHW = images_BCHW[:, middle : middle + 1]
-        height, width = (padded(side, self.grid.multiple_px) for side in images_BCHW.shape[2:])
-        right, bottom = width - images_BCHW.shape[3], height - images_BCHW.shape[2]
-        grey_B1HW = F.pad(images_BCHW, (0, right, 0, bottom), value=BLACK)
+        frame = FrameMap(images_BCHW.shape[3], images_BCHW.shape[2], self.grid)
+        grey_B1HW = frame.pad(images_BCHW[:, middle : middle + 1], BLACK)
         rgb_B3HW = ((grey_B1HW - BLACK) / (-2 * BLACK)).clamp(0, 1).expand(-1, 3, -1, -1)
         rgb_B3HW = (rgb_B3HW - self.mean_1311) / self.std_1311
-        rows, columns = height // self.grid.patch_px, width // self.grid.patch_px
         with torch.set_grad_enabled(torch.is_grad_enabled() and _open(self.base.model.visual)):
-            early, late, merged = self._vision(
-                patches_of(rgb_B3HW, self.grid, self.frames), len(rgb_B3HW), rows, columns
-            )
+            patches_LC = patches_of(rgb_B3HW, self.grid, self.frames)
+            early, late, merged = self._vision(patches_LC, len(rgb_B3HW), *frame.patches)
         levels_BCHW = self.levels(early, late, merged)
         return Pyramid(levels_BCHW, levels_BCHW[-1].mean((2, 3)), self.strides_px)
 
@@ -189,11 +175,9 @@ class QwenVl(Backbone):
         """Teacher-forced loss of the statements of each region: sum over tokens, and how many."""
         return self.describer.loss(self.language, regions_NCSS, statements)
 
-    def describe(
-        self, regions_NCSS: Tensor, *, allowed: Sequence[str] | None = None, beams: int = 1
-    ) -> list[tuple[Statement, ...]]:
+    def describe(self, regions_NCSS: Tensor, *, allowed: Sequence[str] | None = None) -> list[tuple[Statement, ...]]:
         """What is said about each region; from the closed list `allowed` if given."""
-        return self.describer.decode(self.language, regions_NCSS, allowed, beams)
+        return self.describer.decode(self.language, regions_NCSS, allowed)
 
     def liken(self, regions_NCSS: Tensor, groups: Sequence[Sequence[str]]) -> list[Tensor]:
         """How well the statements of each group fit each region."""
@@ -210,35 +194,23 @@ class QwenVl(Backbone):
             OSError: if they cannot be written, e.g. on a full disk.
         """
         try:
-            for part in (self.base, self.processor.tokenizer, self.processor.image_processor):
+            for part in (self.base, self.tokenizer, self.image_processor):
                 part.save_pretrained(folder)
         except Exception as error:  # the Rust half of tokenizers and safetensors raises nothing narrower
             raise OSError(f"pretrained weights: {error}") from error
 
-    def merge_adapters(self) -> None:
-        """Adds the adapters into the pretrained weights, for faster answers; the model is then of mode `full`."""
-        if self._adapters is None:
-            raise UsageError(f"only a model of mode 'lora' has adapters to merge; this one is {self.mode.value!r}")
-        self._adapters[0].merge_and_unload()
-        self._adapters, self.mode = None, Mode.FULL
 
-
-def adapted(base: Any, size: LoraSize) -> tuple[LoraModel]:
-    """Puts float32 adapters beside the linear maps of the towers, in place.
-
-    Returns:
-        The handle that can merge them, in a tuple, which keeps it out of the module tree.
-    """
+def adapt(base: Any, size: LoraSize) -> None:
+    """Puts float32 adapters beside the linear maps of the towers, in place."""
     targets = [p for p, use in ((VISION_LINEARS, size.vision), (LANGUAGE_LINEARS, size.language)) if use]
     if not targets:
         raise UsageError("mode 'lora' needs adapters in a tower; set lora.vision or lora.language, or choose 'frozen'")
     lora = LoraConfig(r=size.rank, lora_alpha=size.alpha, lora_dropout=0.0, target_modules="|".join(targets))
-    handle = LoraModel(base, {"default": lora}, "default")
+    LoraModel(base, {"default": lora}, "default")  # it is `base` that changes
     for name, parameter in base.named_parameters():
         parameter.requires_grad_("lora_" in name)
         if "lora_" in name:
             parameter.data = parameter.data.float()
-    return (handle,)
 
 
 def load_qwen(
@@ -267,8 +239,8 @@ def load_qwen(
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
         found = AutoConfig.from_pretrained(folder, **local)
-        if found.model_type not in SPOKEN:
-            known = ", ".join(SPOKEN)
+        if found.model_type not in FAMILIES:
+            known = ", ".join(FAMILIES)
             raise UsageError(f"{source} holds a model of type {found.model_type!r}; this backbone reads {known}")
         base = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True, **local)
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
@@ -279,7 +251,7 @@ def load_qwen(
         ) from error
     if gradient_checkpointing:
         base.activation_checkpointing_enable({"use_reentrant": False})
-    return QwenVl(base, QwenProcessor(images, tokenizer), config or QwenConfig(), mode, folder)
+    return QwenVl(base, tokenizer, images, config or QwenConfig(), mode, folder)
 
 
 def _folder_of(source: str | Path) -> Path:

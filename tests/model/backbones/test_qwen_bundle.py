@@ -104,16 +104,6 @@ def test_weights_that_did_not_learn_stay_where_they_are(mode, taught, qwen_folde
     assert named["base_sha256"] == folder_digest(qwen_folder("qwen3_vl"))
 
 
-def test_merged_adapters_are_weights_that_learned(taught, bundle, tmp_path):
-    network = taught("qwen3_vl", Mode.LORA).network
-    network.backbone.merge_adapters()
-    model = whole(bundle, network)
-    save_bundle(model, tmp_path / "b")
-    back = read_bundle(tmp_path / "b")
-    assert back.network.backbone.mode is Mode.FULL
-    assert answers(back) == answers(model)
-
-
 def test_the_command_line_takes_the_base(taught, qwen_folder, tmp_path):
     save_bundle(taught("qwen3_vl", Mode.LORA), tmp_path / "b")
     films = tmp_path / "film.png"

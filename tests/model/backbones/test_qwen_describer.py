@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import math
 
 import pytest
@@ -80,7 +79,7 @@ def test_no_region_has_no_loss_and_no_words(language, describer):
     assert count == 0
     loss.backward()
     assert float(loss.detach()) == 0.0
-    assert describer.decode(language, empty, None, 1) == []
+    assert describer.decode(language, empty, None) == []
 
 
 def test_statements_that_do_not_fit_are_not_taught(language, describer):
@@ -98,51 +97,22 @@ def test_greedy_takes_the_best_token_at_each_step(language, describer):
             ids.append(max(options, key=lambda t: log_probability(language, describer, region, [*ids, t])))
         whole = [part.strip() for part in language.text(ids).split(";")]
         expected = [part.rstrip(".") for part in (whole if ids[-1] == 0 else whole[:-1])]
-        said = describer.decode(language, region[None], None, 1)[0]
+        said = describer.decode(language, region[None], None)[0]
         assert [s.text for s in said] == [part for part in expected if part]
-
-
-def test_a_wide_beam_finds_the_most_probable_of_all_allowed_descriptions(language, describer):
-    allowed = ["ab", "abc", "d"]
-    spellings = {word: tuple(language.ids(" " + word)) for word in allowed}
-    rows = {(): [0]}
-    for count in (1, 2, 3):
-        for words in itertools.permutations(allowed, count):
-            ids = list(spellings[words[0]])
-            for word in words[1:]:
-                ids += [2, *spellings[word]]
-            rows[words] = [*ids, 0]
-    for region, said in zip(regions(8), describer.decode(language, regions(8), allowed, 40), strict=True):
-        scores = {words: closed_log(language, describer, region, ids, rows.values()) for words, ids in rows.items()}
-        assert math.fsum(map(math.exp, scores.values())) == pytest.approx(1, abs=1e-5)
-        assert tuple(s.text for s in said) == max(scores, key=lambda words: scores[words])
-
-
-def closed_log(language, describer, region, ids, rows):
-    """Log probability of a row when only prefixes of `rows` may be written."""
-    row = torch.cat([describer.norm(describer.soft(region.flatten()))[None], language.table(torch.tensor([3, 1]))])
-    total = 0.0
-    for step, token in enumerate(ids):
-        log = language.logits(row[None])[0, -1].detach()
-        options = sorted({r[step] for r in rows if len(r) > step and r[:step] == ids[:step]})
-        total += float(log[token] - log[options].logsumexp(0))
-        row = torch.cat([row, language.table(torch.tensor([token]))])
-    return total
 
 
 def test_the_search_keeps_to_the_list_and_never_repeats(language, describer):
     allowed = ["a", "ab", "abcd", "d"]
-    for beams in (1, 3):
-        for said in describer.decode(language, regions(20), allowed, beams):
-            texts = [s.text for s in said]
-            assert set(texts) <= set(allowed)
-            assert len(set(texts)) == len(texts)
-            assert all(0 < s.probability <= 1 for s in said)
+    for said in describer.decode(language, regions(20), allowed):
+        texts = [s.text for s in said]
+        assert set(texts) <= set(allowed)
+        assert len(set(texts)) == len(texts)
+        assert all(0 < s.probability <= 1 for s in said)
 
 
 def test_regions_are_described_alike_alone_and_together(language, describer):
-    together = describer.decode(language, regions(5), ["ab", "c"], 2)
-    alone = [describer.decode(language, region[None], ["ab", "c"], 2)[0] for region in regions(5)]
+    together = describer.decode(language, regions(5), ["ab", "c"])
+    alone = [describer.decode(language, region[None], ["ab", "c"])[0] for region in regions(5)]
     assert [[s.text for s in said] for said in together] == [[s.text for s in said] for said in alone]
 
 
@@ -154,7 +124,7 @@ def test_training_makes_it_say_what_it_was_taught(language, describer):
         describer.loss(language, regions(4), said)[0].backward()
         optimizer.step()
     for allowed in (None, ["ab", "c", "d"]):
-        decoded = describer.decode(language, regions(4), allowed, 1)
+        decoded = describer.decode(language, regions(4), allowed)
         assert [[s.text for s in row] for row in decoded] == said
         assert min(s.probability for row in decoded for s in row) > 0.8
 
@@ -163,8 +133,6 @@ def test_words_that_end_statements_are_refused(language, describer):
     for bad in ("a;b", " ", "a.b"):
         with pytest.raises(UsageError, match="must be words"):
             describer.loss(language, regions(1), [[bad]])
-    with pytest.raises(UsageError, match="at least one beam"):
-        describer.decode(language, regions(1), None, 0)
     language.ids = lambda _text: [1, 2]
     with pytest.raises(UsageError, match="as 2 tokens"):
         separator_of(language)

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -155,25 +154,6 @@ def test_gradient_checkpointing_changes_no_gradient(family, mode, qwen_folder):
         assert torch.allclose(gradient, gradients[1][name], atol=1e-6), name
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_merged_adapters_answer_as_they_did_beside_the_weights(family, qwen_folder):
-    model = load(qwen_folder(family), Mode.LORA).eval()
-    for name, parameter in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    images = film(1, 1, 64, 64)
-    plain = load(qwen_folder(family)).look(images).levels_BCHW[1]
-    before, words = model.look(images).levels_BCHW, model.read(["nodule"])
-    assert not torch.allclose(before[1], plain, atol=1e-3)
-    model.merge_adapters()
-    assert not [name for name, _ in model.named_parameters() if "lora_" in name]
-    for level, expected in zip(model.look(images).levels_BCHW, before, strict=True):
-        assert torch.allclose(level, expected, atol=1e-4)
-    assert torch.allclose(model.read(["nodule"]), words, atol=1e-4)
-    with pytest.raises(UsageError, match="only a model of mode 'lora'"):
-        model.merge_adapters()
-
-
 def test_adapters_can_keep_to_one_tower(qwen_folder):
     config = SMALL.model_copy(update={"lora": LoraSize(rank=2, language=False)})
     model = load_qwen(qwen_folder("qwen3_vl"), mode=Mode.LORA, config=config)
@@ -222,18 +202,6 @@ def test_a_hub_id_is_read_from_the_local_cache(qwen_folder, tmp_path, monkeypatc
     model = load("someone/tiny")
     assert model.folder == cached / "snapshots" / revision
     assert torch.equal(model.read(["nodule"]), load(qwen_folder("qwen2_vl")).read(["nodule"]))
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_processor_places_as_many_image_tokens_as_the_tower_gives(family, qwen_folder):
-    model = load(qwen_folder(family))
-    image = np.zeros((100, 150, 3), np.uint8)
-    out = model.processor(
-        images=[image], text=["<|vision_start|><|image_pad|><|vision_end|>left lung nodule"], return_tensors="pt"
-    )
-    merged = model.base.model.visual(out["pixel_values"], grid_thw=out["image_grid_thw"]).pooler_output
-    assert int((out["input_ids"] == model.base.config.image_token_id).sum()) == len(merged)
-    assert torch.isfinite(model.base(**out).logits).all()
 
 
 @pytest.mark.parametrize("tied", [False, True])

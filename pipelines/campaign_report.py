@@ -1,0 +1,124 @@
+"""What a campaign found: one table for each data set, its columns the arms, or one arm read in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medground.evaluation.report import to_markdown
+from medground.evaluation.scene import Scene, load_scene, report_of
+from medground.tracking import figures
+from pipelines.arms import Arm, Look
+from pipelines.by_source import by_source_table
+from pipelines.compare import Row, compare
+from pipelines.measure import WITH_A_BOX
+
+SHOWN = (
+    "ap50/",
+    f"ap/{figures.MEAN}",
+    f"froc/{figures.MEAN}",
+    "false_on_normal/",
+    figures.ABSENT_ERROR,
+    figures.ece(figures.ALL),
+    figures.auroc(figures.ALL),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A scene under the name of what was read, and how."""
+
+    name: str
+    recipe: str
+    scene: Scene
+
+
+def pooled(scenes: Sequence[Scene]) -> Scene:
+    """Folds as one data set; their images are different ones, and each was read by the model that never saw it."""
+    first = scenes[0]
+    boxes = {c: round(sum(s.training_boxes.get(c, 0) for s in scenes) / len(scenes)) for c in first.training_boxes}
+    return first.model_copy(
+        update={
+            "system": f"{len(scenes)} models, first {first.system}",
+            "data": f"{first.data.split(' fold')[0]}, {len(scenes)} folds",
+            "training_boxes": boxes,
+            "real_boxes": None,
+            "images": tuple(image for scene in scenes for image in scene.images),
+        }
+    )
+
+
+def table(names: Sequence[str], rows: Sequence[Row]) -> str:
+    """Means, AP@0.5 by size and finding, false boxes and answers as Markdown; intervals, differences to the first."""
+    lines = ["| figure | n | " + " | ".join(names) + " |", "|---|--:|" + "---|" * len(names)]
+    for row in rows:
+        if not row.name.startswith(SHOWN):
+            continue
+        cells = []
+        for number, value in enumerate(row.values):
+            cell = "-" if value is None else f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
+            change = row.differences[number - 1] if number else None
+            cells.append(
+                cell if change is None else f"{cell} ({change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}])"
+            )
+        lines.append(f"| {row.name} | {row.n} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def report(name: str, arms: Sequence[Arm], out: Path) -> str:
+    """The campaign's tables: for each data set the arms beside each other, or folds taken together."""
+    return "\n".join([f"# {name}\n", *(_section(columns) for columns in _by_data(arms, out))])
+
+
+def _by_data(arms: Sequence[Arm], out: Path) -> list[list[Column]]:
+    """The columns of each table: what was measured on the same images stands beside each other."""
+    looks: dict[tuple[str, str], list[tuple[Arm, Look]]] = {}
+    for arm in arms:
+        for look in arm.looks:
+            looks.setdefault((look.name, look.part), []).append((arm, look))
+    tables = []
+    for own in looks.values():
+        scenes = [load_scene(arm.scene_file(look, out)) for arm, look in own]
+        if len({arm.fold for arm, _ in own}) > 1:
+            scenes, own = [pooled(scenes)], own[:1]
+        tables.append([Column(_title(a, look), a.recipe, s) for (a, look), s in zip(own, scenes, strict=True)])
+    return tables
+
+
+def _title(arm: Arm, look: Look) -> str:
+    return arm.recipe if look.share is None else f"{arm.recipe}, share {look.share:g}"
+
+
+def _section(columns: Sequence[Column]) -> str:
+    """A table, the same within each later arm that has several columns, and what the scenes tell besides."""
+    parts = [_compared(columns)]
+    for recipe in list(dict.fromkeys(column.recipe for column in columns))[1:]:
+        own = [column for column in columns if column.recipe == recipe]
+        parts += [_compared(own, f"within {recipe}")] if len(own) > 1 else []
+    if len(columns) == 1:
+        (alone,) = columns
+        parts.append(to_markdown(report_of(alone.scene)))
+        marked = with_a_box(alone.scene)
+        if len(marked.images) < len(alone.scene.images):
+            parts.append(_compared([replace(alone, scene=marked)]))
+    for column in columns:
+        if by_source := by_source_table(column.scene):
+            parts.append(f"### {column.name}, by source\n\n{by_source}")
+    return "\n".join(parts)
+
+
+def with_a_box(scene: Scene) -> Scene:
+    """The scene without the images that show none of what is measured."""
+    marked = tuple(i for i in scene.images if any(concept in scene.training_boxes for concept, _ in i.truths))
+    return scene.model_copy(update={"images": marked, "data": f"{scene.data}{WITH_A_BOX}"})
+
+
+def _compared(columns: Sequence[Column], which: str = "") -> str:
+    """The table of columns under a heading that says what they were measured on."""
+    first = columns[0].scene
+    patients = len({image.patient_id for image in first.images})
+    head = f"## {first.data}{', ' if which else ''}{which}\n\n{len(first.images)} images of {patients} patients; 95% "
+    head += "intervals over 1000 resamples of patients"
+    head += "; differences to the first column, paired.\n\n" if len(columns) > 1 else ".\n\n"
+    return head + table([column.name for column in columns], compare([column.scene for column in columns]))

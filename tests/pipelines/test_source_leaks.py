@@ -1,0 +1,104 @@
+"""Leaks planted in a small data set on the disk, through the door that every training comes in by."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from medground.data.splits import DEV, TRAIN, VALID
+from medground.schema.errors import LeakError
+from medground.tracking.store import open_store
+from pipelines.sources import LIMB, Sources, load_sources
+from pipelines.train import main
+from tests.data.films import film
+
+TEST = "test"  # a part of a publisher that we neither train nor measure on
+FILMS = {f"t{n}": TRAIN for n in (0, 1, 2, 9)} | {f"v{n}": VALID for n in range(2)} | {f"x{n}": TEST for n in range(2)}
+
+
+def same_file(source: Path, target: Path) -> None:
+    shutil.copy(source, target)
+
+
+def saved_again(source: Path, target: Path) -> None:
+    with Image.open(source) as picture:
+        picture.save(target, quality=60)
+
+
+def smaller(source: Path, target: Path) -> None:
+    with Image.open(source) as picture:
+        picture.resize((108, 144)).resize((120, 160)).save(target)
+
+
+COPIES = [same_file, saved_again, smaller]
+
+
+def fracatlas(data: Path, copies: dict[str, tuple[str, str, Callable[[Path, Path], None]]]) -> None:
+    """The set as it is published, films of blobs; copies are (original, part, how) by name."""
+    folder = data / LIMB / "images"
+    folder.mkdir(parents=True)
+    for seed, (name, part) in enumerate(FILMS.items()):
+        film(folder / f"{name}.jpg", seed, part)
+    for name, (original, _, copy) in copies.items():
+        copy(folder / f"{original}.jpg", folder / f"{name}.jpg")
+    parts = FILMS | {name: part for name, (_, part, _) in copies.items()}
+    images = [
+        {"id": number, "file_name": f"{name}.jpg", "width": 120, "height": 160, "split": part}
+        for number, (name, part) in enumerate(parts.items(), 1)
+    ]
+    marks = [
+        {"id": image["id"], "image_id": image["id"], "category_id": 1, "bbox": [10, 10, 20, 20], "iscrowd": 0}
+        for image in images
+    ]
+    coco = {"info": {}, "images": images, "annotations": marks, "categories": [{"id": 1, "name": "fracture"}]}
+    (data / LIMB / "annotations_coco.json").write_text(json.dumps(coco), encoding="utf-8")
+
+
+def names(sources: Sources) -> dict[str, set[str]]:
+    return {part: {record.record_id for record in own} for part, own in sources.limb.items()}
+
+
+def load(folder: Path) -> Sources:
+    return load_sources(folder / "data", only=(LIMB,), cache=folder / "cache")
+
+
+def test_a_set_without_leaks_comes_through_whole(tmp_path: Path) -> None:
+    fracatlas(tmp_path / "data", {})
+    found = names(load(tmp_path))
+    assert found == {TRAIN: {"t0", "t1", "t2"}, DEV: {"t9"}, VALID: {"v0", "v1"}, TEST: {"x0", "x1"}}
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_leak_between_parts_that_nobody_is_to_be_dropped_from_is_refused(
+    tmp_path: Path, copy: Callable[[Path, Path], None]
+) -> None:
+    fracatlas(tmp_path / "data", {"copy": ("t0", TEST, copy)})
+    with pytest.raises(LeakError) as refused:
+        load(tmp_path)
+    assert "t0" in str(refused.value)
+    assert "copy" in str(refused.value)
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_what_copies_a_measured_film_is_dropped(tmp_path: Path, copy: Callable[[Path, Path], None]) -> None:
+    fracatlas(tmp_path / "data", {"of valid": ("v0", TRAIN, copy), "of dev": ("t9", TEST, copy)})
+    # Parts that are measured on stay whole; without the copies the others are as they were.
+    assert names(load(tmp_path)) == {TRAIN: {"t0", "t1", "t2"}, DEV: {"t9"}, VALID: {"v0", "v1"}, TEST: {"x0", "x1"}}
+
+
+def test_leaks_end_the_job_before_anything_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fracatlas(tmp_path / "data", {"copy": ("t0", TEST, saved_again)})
+    command = ["--recipe", "limb", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "work")]
+    assert main([*command, "--mlruns", str(tmp_path / "mlruns"), "--threads", "1"]) == LeakError.exit_code == 2
+    said = capsys.readouterr().err
+    assert "error: " in said
+    assert "t0" in said
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {".lock", "mlflow_runs.json"}
+    client, experiment = open_store(tmp_path / "mlruns", "medground")
+    (run,) = client.search_runs([experiment])
+    assert (run.info.status, dict(run.data.metrics), dict(run.data.params)) == ("FAILED", {}, {})
