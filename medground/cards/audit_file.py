@@ -17,10 +17,10 @@ from pydantic import Field
 from medground.audit.entry import Entry, Hash, Record, entry_of, record_of
 from medground.audit.event import Action, ActorKind, AuditEvent, ObjectKind
 from medground.cards.card_file import CardModel, canonical, read_canonical
-from medground.cards.files import replace_file
 from medground.cards.keys import PublicKey, SigningKey
 from medground.cards.layout import AUDIT, Sha256
 from medground.cards.signature import Base64
+from medground.evaluation.files import replace_file
 from medground.schema.config import StrictConfig
 from medground.schema.errors import AuditError
 

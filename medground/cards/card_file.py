@@ -8,10 +8,10 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator
 
-from medground.cards.files import replace_file
 from medground.cards.findings import printable
 from medground.cards.layout import CARD, NOT_LISTED, Limits, PlainPath, Sha256
 from medground.cards.tree import read_tree
+from medground.evaluation.files import replace_file
 from medground.schema.config import StrictConfig
 from medground.schema.errors import CardError
 

@@ -70,5 +70,5 @@ def _answered(guideline: str, item: Item, titles: Sequence[str]) -> ChecklistIte
     if found:
         words = f". But: {item.lacks}" if item.lacks else "."
     else:
-        words = f"Not answered: {item.lacks or 'this card has no such chapter.'}"
+        words = f"Not answered: {'this card has no such chapter.' if patterns else item.lacks}"
     return ChecklistItem(guideline=guideline, item=item.item, words=item.asks, headings=found, answered=words)

@@ -28,10 +28,10 @@ from medground.cards.evidence import (
     Weights,
     evidence_of,
 )
-from medground.cards.files import replace_file
 from medground.cards.pictures import draw_failures
 from medground.cards.pseudonyms import image_names, kept_groups, under_pseudonyms
 from medground.cards.stated import Stated, read_stated
+from medground.evaluation.files import replace_file
 from medground.evaluation.scene import ENDING, Scene, load_scene
 from medground.model.bundle_facts import read_facts, sha256_of
 from medground.schema.config import StrictConfig

@@ -16,7 +16,6 @@ from medground.cards.card_file import CardModel, write_card
 from medground.cards.contents import CardFacts
 from medground.cards.evidence import FOLDER, PICTURES, Evidence
 from medground.cards.facts import facts_of
-from medground.cards.files import replace_file
 from medground.cards.forms.chai import chai_of
 from medground.cards.forms.croissant import croissant_of
 from medground.cards.forms.cyclonedx import bom_of
@@ -25,6 +24,7 @@ from medground.cards.forms.hugging_face import readme_of
 from medground.cards.layout import CARD
 from medground.cards.markdown import markdown_of
 from medground.cards.page import page_of
+from medground.evaluation.files import replace_file
 from medground.schema.errors import CardError, UsageError
 
 FACTS, PAGE = "facts.json", "model_card.html"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
@@ -16,9 +17,21 @@ NOT_LISTED: Final = frozenset({CARD, SIGNATURE, AUDIT})
 NOT_SIGNED: Final = frozenset({SIGNATURE, AUDIT})
 """What `card.sig` cannot cover. `audit.json` names the hash of `card.sig`, and has a signature of its own."""
 
+_BESIDE: Final = "_card"
+"""What follows the name of a bundle's folder in that of its card's."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+ -]{0,119}", re.ASCII)
 _MOST_PARTS = 8
+
+
+def card_beside(bundle: Path) -> Path:
+    """Where the card of a bundle is looked for if nobody says where it is: beside it, `NAME_card` for `NAME`.
+
+    Args:
+        bundle: its folder.
+    """
+    return bundle.with_name(f"{bundle.name}{_BESIDE}")
 
 
 def is_plain_path(path: str) -> bool:

@@ -59,6 +59,7 @@ def evaluation_of(
         name=name,
         data=scene.data,
         system=scene.system,
+        look=scene.look,
         domain=domain,
         synthetic=scene.is_synthetic,
         touched=touched,

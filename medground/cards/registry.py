@@ -21,7 +21,7 @@ from medground.cards.comparison import (
 from medground.cards.evidence import Evidence
 from medground.cards.measured import ON_A_CARD, Resampling
 from medground.cards.rounding import shown
-from medground.cards.untouched import untouched_of, why_leaks_unknown, why_touched
+from medground.cards.untouched import untouched_of, why_leaks_unknown, why_not_counted
 from medground.cards.verify import Verification
 from medground.evaluation.bootstrap import Interval
 from medground.evaluation.scene import Scene
@@ -133,10 +133,10 @@ def _own_rules(candidate: Carded) -> Iterator[Ruling]:
     other = why_other_bundle(candidate)
     short = candidate.sha256[:12]
     yield Ruling(rule=Rule.BUNDLE, passed=not other, words=other or f"card and evidence are of the bundle {short}")
-    yield _untouched(candidate.evidence, candidate.sha256)
+    yield _untouched(candidate.evidence)
 
 
-def _untouched(evidence: Evidence, sha256: str) -> Ruling:
+def _untouched(evidence: Evidence) -> Ruling:
     leaks = [
         f"the data card of {card.key} has {card.leak_check.leaks} images in two parts"
         for card in evidence.data_cards
@@ -144,7 +144,7 @@ def _untouched(evidence: Evidence, sha256: str) -> Ruling:
     ]
     leaks += filter(None, [why_leaks_unknown(evidence)])
     parts = untouched_of(evidence)
-    measured = [_part_words(part, scene) for part, scene in parts.items()] or [_all_touched(evidence, sha256)]
+    measured = [_part_words(part, scene) for part, scene in parts.items()] or [_none_counts(evidence)]
     return Ruling(rule=Rule.UNTOUCHED, passed=bool(parts) and not leaks, words="; ".join([*leaks, *measured]))
 
 
@@ -187,15 +187,15 @@ def _signed_by(verification: Verification | None) -> str:
 
 
 def _part_words(part: str, scene: Scene) -> str:
-    patients = len({image.patient_id for image in scene.images})
-    return f"{part}: {scene.data}, {shown(len(scene.images))} images of {shown(patients)} patients"
+    images = shown(len(scene.images))
+    if scene.is_synthetic:
+        return f"{part}: {scene.data}, {images} phantoms"
+    patients = shown(len({image.patient_id for image in scene.images}))
+    return f"{part}: {scene.data}, {images} images of {patients} patients as far as the source tells them apart"
 
 
-def _all_touched(evidence: Evidence, sha256: str) -> str:
-    why = [
-        f"{part} {why_touched(scene, evidence.summary) or f'was measured with {scene.system}, not with {sha256[:12]}'}"
-        for part, scene in evidence.scenes.items()
-    ]
+def _none_counts(evidence: Evidence) -> str:
+    why = [f"{part} {why_not_counted(scene, evidence)}" for part, scene in evidence.scenes.items()]
     return f"no untouched part was measured: {'; '.join(why)}" if why else "nothing was measured"
 
 

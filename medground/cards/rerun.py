@@ -23,6 +23,7 @@ from medground.cards.evidence import FOLDER, Environment, Evidence, read_evidenc
 from medground.cards.measured import domain_of
 from medground.cards.recompute import Difference
 from medground.evaluation.scene import ENDING, PHANTOM, Scene, SceneImage
+from medground.inference.request import Looking
 from medground.inference.scene import measure, phantom_cases
 from medground.model.grounder import load_grounder
 from medground.schema.errors import CardError
@@ -106,7 +107,8 @@ def rerun(
             domain = domain_of(scene, evidence.scope)
             if domain is None:
                 raise CardError(f"the scene {part} fits no kind of image that the model was trained for")
-            again = measure(cases, grounder, domain, system=scene.system, data=scene.data, note=note)
+            looking = Looking(scene.look) if scene.look else None
+            again = measure(cases, grounder, domain, system=scene.system, data=scene.data, looking=looking, note=note)
         images += len(stated)
         if _without_groups(stated) != _without_groups(again.images):
             exact = False

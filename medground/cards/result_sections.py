@@ -11,6 +11,12 @@ from medground.cards.rounding import NOTHING, shown
 from medground.evaluation.bootstrap import Interval
 from medground.evaluation.verdicts import VerdictCounts, VerdictScore
 
+_LOOKS = {
+    "once": "Images were looked at as a whole only",
+    "closer": "Images were looked at as a whole, and at full resolution where that may show more",
+    "all": "Images were looked at as a whole, and everywhere at full resolution",
+}
+
 
 def result_sections(facts: CardFacts) -> Iterator[Section]:
     """How figures were made, then each evaluation in parts."""
@@ -43,6 +49,8 @@ def _evaluation(index: int, one: Evaluation, method: Method) -> Iterator[Section
         f"{made} {shown(one.n_images)} images of {shown(one.n_patients)} patients{apart}, {unseen}; "
         f"{shown(one.resamples)} resamples, seed {shown(one.seed)}. Measured: {one.system}."
     )
+    if one.look:
+        intro += f" {_LOOKS[one.look]}, whatever the model does by itself."
     yield Section(f"On {one.data}", (Words(intro), *_boxes(one, method), Plot(Drawn.PRECISION, index)), 3)
     curves = [row for row in one.concepts if row.froc]
     if curves:

@@ -92,6 +92,7 @@ class Evaluation(StrictConfig):
     Attributes:
         name: of the part, as its scene file is called.
         data, system: as the scene says.
+        look: how closely images were looked at, where that is not as the model does by itself; None otherwise.
         domain: kind of image; None where the scene matches none of the model's.
         synthetic: whether every image is a phantom.
         touched: why it is not shown that nothing was trained or tuned by it; empty if it is.
@@ -109,6 +110,7 @@ class Evaluation(StrictConfig):
     name: str
     data: str
     system: str
+    look: str | None = None
     domain: Domain | None
     synthetic: bool
     touched: str

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from medground.cards.files import replace_file
 from medground.cards.keys import SigningKey
 from medground.cards.layout import CARD, NOT_SIGNED, SIGNATURE
 from medground.cards.signature import read_signature
+from medground.evaluation.files import replace_file
 from medground.schema.errors import CardError
 
 if TYPE_CHECKING:

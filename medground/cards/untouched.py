@@ -9,8 +9,8 @@ from typing import Any
 from medground.cards.evidence import Evidence
 from medground.evaluation.scene import PHANTOM, Scene
 
-HELD_OUT_SEEDS = 5_000_000
-"""Phantoms of this seed and above are measured on, and neither trained nor tuned by."""
+HELD_OUT_SEEDS = range(5_000_000, 6_000_000)
+"""Phantoms of these seeds are measured on, and nothing is trained, tuned or chosen by them; of later ones some is."""
 _PART, _FOLD = re.compile(r", (?:valid|test) part(?:,|$)"), re.compile(r" fold \d+,")
 
 
@@ -25,8 +25,9 @@ def why_touched(scene: Scene, summary: Mapping[str, Any]) -> str:
         return "has no image"
     if scene.is_synthetic:
         seeds = [image.image_id.removeprefix(PHANTOM) for image in scene.images]
-        used = [seed for seed in seeds if not seed.isdigit() or int(seed) < HELD_OUT_SEEDS]
-        return f"has {len(used)} phantoms of seeds below {HELD_OUT_SEEDS:,}, which training uses" if used else ""
+        used = [seed for seed in seeds if not seed.isdigit() or int(seed) not in HELD_OUT_SEEDS]
+        held = f"from {HELD_OUT_SEEDS.start:,} to {HELD_OUT_SEEDS[-1]:,}"
+        return f"has {len(used)} phantoms of other seeds than {held}, which alone are held out" if used else ""
     if not _PART.search(scene.data):
         return "is neither a valid nor a test part"
     if _FOLD.search(scene.data):
@@ -50,14 +51,27 @@ def why_other_parts(summary: Mapping[str, Any]) -> str:
 
 
 def untouched_of(evidence: Evidence) -> Mapping[str, Scene]:
-    """The untouched scenes of a card that were measured with its own model, by part.
+    """The untouched scenes of a card that show what its own model does by itself, by part.
 
     Args:
         evidence: of the card.
     """
-    own, summary = evidence.manifest_sha256[:12], evidence.summary
-    scenes = evidence.scenes.items()
-    return {part: scene for part, scene in scenes if own in scene.system and not why_touched(scene, summary)}
+    return {part: scene for part, scene in evidence.scenes.items() if not why_not_counted(scene, evidence)}
+
+
+def why_not_counted(scene: Scene, evidence: Evidence) -> str:
+    """Why nothing is decided by a scene: it is touched, of another model, or looked at otherwise; empty if it counts.
+
+    Args:
+        scene: of the card.
+        evidence: of the card.
+    """
+    own = evidence.manifest_sha256[:12]
+    if why := why_touched(scene, evidence.summary):
+        return why
+    if own not in scene.system:
+        return f"was measured with {scene.system}, not with {own}"
+    return f"was measured with --look {scene.look}, not as the model looks by itself" if scene.look else ""
 
 
 def why_leaks_unknown(evidence: Evidence) -> str:

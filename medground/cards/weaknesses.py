@@ -220,7 +220,9 @@ def _unmeasured(evaluations: Sequence[Evaluation], classes: Sequence[ClassCount]
     for domain in sorted({row.domain for row in classes}):
         left = [row.name for row in classes if row.domain == domain and (domain, row.concept) not in measured]
         if left:
-            words = f"Never measured on real {domain.value}s here: {_listed(left)}."
+            measured_at_all = any(one.domain == domain for one in evaluations)
+            where = f"real {domain.value}s" if measured_at_all else f"{domain.value}s, neither real nor synthetic,"
+            words = f"Never measured on {where} here: {_listed(left)}."
             yield Weakness(rule="unmeasured", evaluation=None, concept=None, numbers={}, words=words)
     yield from _people(real)
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from medground.cards.evidence import Evidence, read_evidence
+from medground.cards.evidence import FOLDER, Evidence, read_evidence
 from medground.cards.export import Seal, export_card
+from medground.cards.layout import card_beside
 from medground.cli.database import database_url
 from medground.cli.progress import stage
 from medground.model.bundle_facts import read_facts
@@ -76,14 +77,17 @@ def _evidence(options: Options) -> Evidence:
     """What was collected, of the model that is named; of a run it is collected now if it was not before."""
     if (options.bundle is None) == (options.run is None):
         raise UsageError("name what the card is of: a bundle with --bundle, or a run with --run")
-    if options.run is None and options.evidence is None:
-        raise UsageError("a bundle's card needs --evidence; collect it by python -m pipelines card-evidence")
     bundle = options.bundle or _bundle_of(options)
-    if options.evidence is None:
+    folder = options.evidence
+    if folder is None and options.run is not None:
         return _collected(bundle, options)
+    if folder is None:
+        folder = card_beside(bundle) / FOLDER
+        if not folder.is_dir():
+            raise UsageError("a bundle's card needs --evidence; collect it by python -m pipelines card-evidence")
     if options.stated is not None:
-        raise UsageError("--stated was settled when --evidence was collected; leave one of both out")
-    evidence, info = read_evidence(options.evidence), read_facts(bundle).info
+        raise UsageError("--stated was settled when the evidence was collected; leave it out")
+    evidence, info = read_evidence(folder), read_facts(bundle).info
     if evidence.manifest_sha256 != info.sha256:
         raise UsageError(
             f"the evidence is of the model {evidence.manifest_sha256[:12]}, the bundle is {info.sha256[:12]}: "

@@ -21,7 +21,10 @@ def add_card_export(card: typer.Typer) -> None:
             str | None, typer.Option(help="MLflow run, by id or name, whose bundle and evaluations the card is of.")
         ] = None,
         evidence: Annotated[
-            Path | None, typer.Option(help="What `python -m pipelines card-evidence` wrote; needed with --bundle.")
+            Path | None,
+            typer.Option(
+                help="What `python -m pipelines card-evidence` wrote; for --bundle, else that of the card beside it."
+            ),
         ] = None,
         stated: Annotated[
             Path | None, typer.Option(help="YAML with what the makers say, if collected from --run.")
@@ -42,7 +45,8 @@ def add_card_export(card: typer.Typer) -> None:
     ) -> None:
         """Write the card of a model: for people, for programs, with its evidence, signed and recorded.
 
-        Example: medground card export --bundle medground/bundles/compact --evidence evidence --key card.key --out card
+        Examples: medground card export --bundle medground/bundles/compact --key card-key.pem --out card; of another
+        bundle than the shipped one: medground card export --bundle DIR --evidence DIR --key card-key.pem --out card
         """
 
         def work() -> int:

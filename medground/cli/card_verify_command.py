@@ -15,7 +15,10 @@ def add_card_verify(card: typer.Typer) -> None:
 
     @card.command()
     def verify(  # noqa: PLR0913 - the command line is the function signature
-        directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `export` wrote.")],
+        directory: Annotated[
+            Path | None,
+            typer.Argument(metavar="DIR", help="What `export` wrote; that of the shipped model if none is named."),
+        ] = None,
         trust: Annotated[
             list[Path] | None,
             typer.Option(
@@ -59,11 +62,12 @@ def add_card_verify(card: typer.Typer) -> None:
         """
 
         def work() -> int:
+            from medground.cards.layout import card_beside
             from medground.cli.card_verify import Options, run_verify
+            from medground.model.bundle_facts import shipped_bundle_path
 
+            card = directory or card_beside(shipped_bundle_path())
             logs = (audit_log, anchor, anchor_key)
-            return run_verify(
-                Options(directory, tuple(trust or ()), *logs, json_, recompute, from_images, bundle, most)
-            )
+            return run_verify(Options(card, tuple(trust or ()), *logs, json_, recompute, from_images, bundle, most))
 
         raise typer.Exit(exit_code_of(work, debug=debug))

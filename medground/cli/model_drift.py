@@ -10,9 +10,9 @@ from rich.console import Console
 
 from medground.cards.drift import Drift
 from medground.cards.drift_page import drift_page
-from medground.cards.files import replace_file
 from medground.cli.service_token import read_token
 from medground.client.client import Client
+from medground.evaluation.files import replace_file
 from medground.schema.errors import UsageError
 
 

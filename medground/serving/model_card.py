@@ -12,19 +12,13 @@ from typing import Any, Final
 from medground.cards.export import FACTS, PAGE
 from medground.cards.findings import Finding
 from medground.cards.keys import trusted_keys
-from medground.cards.layout import Limits
+from medground.cards.layout import Limits, card_beside
 from medground.cards.tree import read_tree
 from medground.cards.verify import Verification, verify
 from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.errors import CardError, InputError
 from medground.schema.result import ModelInfo
 from medground.serving.config import ModelChoice
-
-SHIPS: Final = False
-"""Whether the shipped bundle brings its card. Until it does, a bundle without any is let in with a warning; once it
-does, set this, and a bundle without a card is refused unless `require_card = false` or `--without-card` says so."""
-BESIDE: Final = "_card"
-"""What the folder of a card is called beside its bundle's."""
 
 
 class CardState(StrEnum):
@@ -80,7 +74,7 @@ def card_of(choice: ModelChoice, info: ModelInfo, environment: Mapping[str, str]
         UsageError: a trusted key cannot be read.
     """
     found = _found(choice, info, environment)
-    if found.state is not CardState.VERIFIED and _is_required(choice, found.state):
+    if found.state is not CardState.VERIFIED and choice.require_card:
         raise CardError(
             f"the model {info.name} {info.version} ({info.sha256[:12]}) is not served: {found.words}. Name its card "
             "with [model] card, trust its signer's key with [model] trusted_keys or MEDGROUND_CARD_KEYS, or serve it "
@@ -89,14 +83,8 @@ def card_of(choice: ModelChoice, info: ModelInfo, environment: Mapping[str, str]
     return found
 
 
-def _is_required(choice: ModelChoice, state: CardState) -> bool:
-    asked_for = SHIPS or "require_card" in choice.model_fields_set or choice.card is not None
-    return choice.require_card and (state is not CardState.ABSENT or asked_for)
-
-
 def _found(choice: ModelChoice, info: ModelInfo, environment: Mapping[str, str]) -> ServedCard:
-    bundle = choice.bundle or shipped_bundle_path()
-    folder = choice.card or bundle.with_name(f"{bundle.name}{BESIDE}")
+    folder = choice.card or card_beside(choice.bundle or shipped_bundle_path())
     if not folder.is_dir():
         return ServedCard(CardState.ABSENT, f"there is no card at {folder}")
     try:

@@ -118,7 +118,7 @@ def test_keys_of_other_kinds_are_refused(tmp_path: Path) -> None:
 
 def test_which_keys_are_trusted(tmp_path: Path) -> None:
     pinned = [key.fingerprint for key in trusted_keys()]
-    assert [key.name for key in trusted_keys()] == ["medground"]
+    assert [key.name for key in trusted_keys()] == ["medground-0.3.1"]
     made = [make_key_pair(tmp_path / name)[1] for name in ("a", "b", "c")]
     prints = [load_public_key(path).fingerprint for path in made]
     folder = made[2].parent

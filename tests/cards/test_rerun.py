@@ -50,6 +50,16 @@ def test_the_same_model_says_the_same_to_the_last_digit(card):
 
 
 @pytest.mark.slow
+def test_the_model_looks_as_closely_as_it_did(card, tmp_path):
+    (stated,) = evidence_of(files(card)).scenes.values()
+    by_itself, edited = rerun(card, None), stated.model_copy(update={"look": "once"})
+    assert by_itself.exact
+    export_card(evidence_of(files(card) | {f"scenes/phantom{ENDING}": packed(edited)}), tmp_path / "card")
+    outcome = rerun(tmp_path / "card", None)  # boxes of closer looks, which a look at the whole does not have
+    assert (outcome.exact, len(outcome.differences) > 0) == (False, True)
+
+
+@pytest.mark.slow
 def test_a_box_that_the_model_did_not_say_is_found_and_noise_only_on_the_same_kind_of_machine(card, tmp_path):
     scene = Scene.model_validate(next(iter(evidence_of(files(card)).scenes.values())).model_dump(mode="json"))
     (image,) = scene.images

@@ -94,3 +94,10 @@ def test_nothing_is_judged_on_phantoms_where_real_images_of_the_kind_were_measur
     synthetic = phantoms(synthetic, 0)
     assert "hardly found" not in said({"films": real, "phantom": synthetic})
     assert "hardly found" in said({"phantom": synthetic})
+
+
+def test_what_was_never_measured_is_said_for_synthetic_images_too():
+    words = [weakness.words for weakness in said({"films": four_films()})["unmeasured"]]
+    (ct,) = [one for one in words if "chest CT" in one]
+    assert ct.startswith("Never measured on chest CTs, neither real nor synthetic, here: ")
+    assert ct.endswith(" and pneumothorax.")

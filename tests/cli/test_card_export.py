@@ -85,10 +85,19 @@ def test_evidence_of_another_model_is_refused(evidence, tmp_path):
     assert (code, "collect evidence for this bundle" in said) == (2, True)
 
 
+def test_without_evidence_that_of_the_card_beside_the_bundle_is_taken(evidence, tmp_path):
+    shutil.copytree(BUNDLE, tmp_path / "model")
+    words = ("--bundle", tmp_path / "model", "--unsigned", "--out", tmp_path / "card")
+    code, said = run(*words)
+    assert (code, "needs --evidence" in said) == (2, True)
+    shutil.copytree(evidence, tmp_path / "model_card" / "evidence")
+    code, said = run(*words)
+    assert (code, "measured on films" in said) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--bundle", BUNDLE), "needs --evidence"),
         ((), "name what the card is of"),
         (("--bundle", BUNDLE, "--run", "shipped"), "name what the card is of"),
     ],

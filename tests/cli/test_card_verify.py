@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medground.cards.findings import Kind
-from medground.cards.keys import load_public_key, make_key_pair
+from medground.cards.keys import load_public_key, make_key_pair, trusted_keys
 from medground.cards.recompute import Difference
 from medground.cards.verify import verify
 from medground.cli.card_verify import NEXT, with_check
@@ -71,7 +71,7 @@ def test_a_key_that_nobody_trusts(card: SmallCard, copy: Path, tmp_path: Path) -
     assert row[:2] == ["card.sig", "untrusted-key"]
     assert row[2] == (
         f"it says that it was made with the key {card.key.fingerprint}, which is not trusted here; "
-        "trusted: medground, card-key"
+        f"trusted: {', '.join([*(key.name for key in trusted_keys()), 'card-key'])}"
     )
     assert row[3] == NEXT[Kind.UNTRUSTED_KEY]
     assert err == f"error: the card in {copy} is not to be trusted: 1 finding; do not use its model by it\n"

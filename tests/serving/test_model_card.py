@@ -14,10 +14,9 @@ from medground.cards.drift import expected_scores
 from medground.cards.keys import make_key_pair
 from medground.model.bundle_facts import read_facts
 from medground.schema.errors import CardError
-from medground.serving import model_card
 from medground.serving.config import ModelChoice
 from medground.serving.drift import expected_of
-from medground.serving.model_card import SHIPS, CardState, ServedCard, card_of
+from medground.serving.model_card import CardState, ServedCard, card_of
 from tests.cards.made_cards import films, made_bundle, signed_card
 
 NO_KEYS: Mapping[str, str] = {}
@@ -98,27 +97,18 @@ def test_a_card_of_another_model(shelf: Shelf) -> None:
     refused(shelf, CardState.OTHER_MODEL, "is of the bundle")
 
 
-def test_no_card_where_one_is_asked_for(shelf: Shelf, tmp_path: Path) -> None:
+def test_no_card(shelf: Shelf, tmp_path: Path) -> None:
     shutil.rmtree(shelf.card)
-    absent = tmp_path / "nowhere"
-    with pytest.raises(CardError, match="there is no card at"):
-        shelf.look(require_card=True)
-    with pytest.raises(CardError, match=f"there is no card at {absent}"):
-        shelf.look(card=absent)
-    assert shelf.look(require_card=False).state is CardState.ABSENT
+    refused(shelf, CardState.ABSENT, f"there is no card at {shelf.card}")
+    refused(shelf, CardState.ABSENT, f"there is no card at {tmp_path / 'nowhere'}", card=tmp_path / "nowhere")
 
 
-@pytest.mark.skipif(SHIPS, reason="then nothing is let in without a card")
-def test_until_the_shipped_model_brings_its_card_others_are_let_in_without(shelf: Shelf) -> None:
-    shutil.rmtree(shelf.card)
-    assert shelf.look().state is CardState.ABSENT
-
-
-def test_once_it_does_they_are_not(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.rmtree(shelf.card)
-    monkeypatch.setattr(model_card, "SHIPS", True)
-    with pytest.raises(CardError, match="there is no card at"):
-        shelf.look()
+def test_the_shipped_model_brings_a_card_that_holds_with_the_keys_of_the_package() -> None:
+    info = read_facts(None).info
+    found = card_of(ModelChoice(), info, NO_KEYS)
+    assert found.state is CardState.VERIFIED
+    assert found.facts is not None
+    assert found.facts["model"]["sha256"] == info.sha256
 
 
 def test_what_the_card_lets_expect_is_read_once_and_only_as_verified(shelf: Shelf) -> None:

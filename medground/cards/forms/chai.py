@@ -234,7 +234,8 @@ def _metric(facts: CardFacts, goal: str, figures: Sequence[tuple[str, Figure]], 
 
 def _tested(facts: CardFacts) -> Iterator[str]:
     for one in facts.evaluations:
-        yield f"{part_of(one)}: {shown(one.n_images)} images of {shown(one.n_patients)} patients"
+        apart = "" if one.synthetic else " as far as the source tells them apart"
+        yield f"{part_of(one)}: {shown(one.n_images)} images of {shown(one.n_patients)} patients{apart}"
 
 
 def _value(facts: CardFacts, figure: Figure) -> str:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import signxml
+import xmlschema
 
 from medground.cards.contents import CardFacts, LeakCheck
 from medground.cards.facts import facts_of
 from medground.cards.measured import Resampling
 from tests.cards.made_evidence import four_films, made_evidence, ten_nodules
+
+SCHEMA = Path(__file__).parents[4] / "shared" / "schemas" / "chai" / "schema.xsd"
+XMLDSIG = Path(signxml.__file__).parent / "schemas" / "xmldsig-core-schema.xsd"
+
+
+@pytest.fixture(scope="session")
+def schema() -> xmlschema.XMLSchema:
+    if not SCHEMA.is_file():
+        pytest.skip(f"the schema of CHAI is not at {SCHEMA}; it is not part of the repository")
+    locations = {"http://www.w3.org/2000/09/xmldsig#": str(XMLDSIG)}
+    return xmlschema.XMLSchema(str(SCHEMA), locations=locations, allow="local")
 
 
 @pytest.fixture(scope="session")

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import signxml
 import xmlschema
 
 from medground.cards.contents import Change
 from medground.cards.forms.chai import NAMESPACE, chai_of, chai_problems
 from tests.cards.forms.numbers import figures, group_figures
-
-SCHEMA = Path(__file__).parents[4] / "shared" / "schemas" / "chai" / "schema.xsd"
-XMLDSIG = Path(signxml.__file__).parent / "schemas" / "xmldsig-core-schema.xsd"
-
-
-@pytest.fixture(scope="module")
-def schema() -> xmlschema.XMLSchema:
-    if not SCHEMA.is_file():
-        pytest.skip(f"the schema of CHAI is not at {SCHEMA}; it is not part of the repository")
-    locations = {"http://www.w3.org/2000/09/xmldsig#": str(XMLDSIG)}
-    return xmlschema.XMLSchema(str(SCHEMA), locations=locations, allow="local")
 
 
 def values(content: bytes, metric: str) -> list[tuple[float, float, float, int]]:
