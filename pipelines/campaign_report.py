@@ -1,13 +1,15 @@
-"""What a campaign found: one table for each data set, its columns the arms, or one arm read in several ways."""
+"""What a campaign found: a table for each data set, its columns the arms, or one arm read in several ways, or peers."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medground.evaluation.report import to_markdown
-from medground.evaluation.scene import Scene, load_scene, report_of
+from medground.evaluation.scene import ENDING, Scene, load_scene, report_of
+from medground.schema.errors import UsageError
 from medground.tracking import figures
 from pipelines.arms import Arm, Look
 from pipelines.by_source import by_source_table
@@ -66,9 +68,40 @@ def table(names: Sequence[str], rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report(name: str, arms: Sequence[Arm], out: Path) -> str:
-    """The campaign's tables: for each data set the arms beside each other, or folds taken together."""
-    return "\n".join([f"# {name}\n", *(_section(columns) for columns in _by_data(arms, out))])
+def report(name: str, arms: Sequence[Arm], out: Path, peers: Sequence[Path] = ()) -> str:
+    """The campaign's tables: for each data set the arms beside each other, or folds taken together.
+
+    Args:
+        name: of the campaign.
+        arms: measured.
+        out: the campaign's folder.
+        peers: folders of `benchmarks.peers`; what was measured on images of a table becomes its last columns.
+
+    Raises:
+        UsageError: if a folder of a peer holds no scene or no plan, or if its scene is of other truths.
+    """
+    others = peer_columns(peers)
+    return "\n".join([f"# {name}\n", *(_section(columns, others) for columns in _by_data(arms, out))])
+
+
+def peer_columns(folders: Sequence[Path]) -> list[Column]:
+    """What peers found, folds of one peer taken together.
+
+    Raises:
+        UsageError: if a folder holds no scene or no plan.
+    """
+    scenes: dict[tuple[str, str], list[Scene]] = {}
+    for folder in folders:
+        files = sorted(folder.glob(f"*{ENDING}"))
+        try:
+            peer = str(json.loads((folder / "plan.json").read_text(encoding="utf-8"))["peer"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{folder} holds no plan.json of python -m benchmarks.peers") from error
+        if not files:
+            raise UsageError(f"{folder} holds no scene (*{ENDING}); let python -m benchmarks.peers end first")
+        for file in files:
+            scenes.setdefault((peer, file.name), []).append(load_scene(file))
+    return [Column(peer, peer, s[0] if len(s) == 1 else pooled(s)) for (peer, _), s in scenes.items()]
 
 
 def _by_data(arms: Sequence[Arm], out: Path) -> list[list[Column]]:
@@ -90,9 +123,10 @@ def _title(arm: Arm, look: Look) -> str:
     return arm.recipe if look.share is None else f"{arm.recipe}, share {look.share:g}"
 
 
-def _section(columns: Sequence[Column]) -> str:
+def _section(columns: Sequence[Column], peers: Sequence[Column]) -> str:
     """A table, the same within each later arm that has several columns, and what the scenes tell besides."""
-    parts = [_compared(columns)]
+    others = [peer for peer in peers if _image_ids(peer.scene) == _image_ids(columns[0].scene)]
+    parts = [_compared([*columns, *others])]
     for recipe in list(dict.fromkeys(column.recipe for column in columns))[1:]:
         own = [column for column in columns if column.recipe == recipe]
         parts += [_compared(own, f"within {recipe}")] if len(own) > 1 else []
@@ -101,11 +135,15 @@ def _section(columns: Sequence[Column]) -> str:
         parts.append(to_markdown(report_of(alone.scene)))
         marked = with_a_box(alone.scene)
         if len(marked.images) < len(alone.scene.images):
-            parts.append(_compared([replace(alone, scene=marked)]))
-    for column in columns:
+            parts.append(_compared([replace(each, scene=with_a_box(each.scene)) for each in (alone, *others)]))
+    for column in (*columns, *others):
         if by_source := by_source_table(column.scene):
             parts.append(f"### {column.name}, by source\n\n{by_source}")
     return "\n".join(parts)
+
+
+def _image_ids(scene: Scene) -> set[str]:
+    return {image.image_id for image in scene.images}
 
 
 def with_a_box(scene: Scene) -> Scene:

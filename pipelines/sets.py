@@ -15,11 +15,12 @@ from medground.data.splits import DEV, TRAIN, VALID
 from medground.schema.errors import UsageError
 from medground.schema.record import ImageRecord
 from medground.training.batch import Batch
-from medground.training.recipe import Recipe
+from medground.training.recipe import DataMix, Recipe
 from pipelines.recipes import recipe
 from pipelines.sources import BLOOD, CACHE, CHEST, LIMB, load_sources, training_pools
 
-RECIPE_OF = {CHEST: "chest-films", LIMB: "limb", BLOOD: "blood"}
+RECIPE_OF = {CHEST: "chest-films", LIMB: "limb-tuned", BLOOD: "blood"}  # whose frame, views and concepts others get
+SHARE_OF = {CHEST: "share_chest", LIMB: "share_limb", BLOOD: "share_blood"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class TrainingSet:
         training_boxes: real boxes of each concept in the training part.
         samples: every sample of the training, in order.
         batch: samples of a step.
+        frame_px: long side of the frame that images are kept in, seen in views and measured in.
     """
 
     concepts: tuple[str, ...]
@@ -40,6 +42,7 @@ class TrainingSet:
     training_boxes: Mapping[str, int]
     samples: MixedDataset
     batch: int
+    frame_px: int
 
     def batches(self, start: int, end: int) -> Iterator[Batch]:
         """The batches of steps start..end; the same whatever came before."""
@@ -76,6 +79,8 @@ def training_set(
     if name not in RECIPE_OF:
         raise UsageError(f"no data set is called {name!r}; choose one of {', '.join(RECIPE_OF)}")
     chosen: Recipe = recipe(RECIPE_OF[name])
+    alone = DataMix.model_validate({SHARE_OF[name]: 1.0, "positive": chosen.mix.positive})
+    chosen = chosen.model_copy(update={"mix": alone})
     sources = load_sources(data, fold=fold, only=(name,), cache=cache)
     parts = {CHEST: sources.chest, LIMB: sources.limb, BLOOD: sources.blood}[name]
     if not parts[TRAIN]:
@@ -85,4 +90,4 @@ def training_set(
     boxes = Counter(region.concept for record in parts[TRAIN] for region in record.regions)
     samples = MixedDataset(pools, chosen.concepts, augment, seed=seed, length=steps * batch)
     counted = {concept: boxes[concept] for concept in chosen.concepts}
-    return TrainingSet(chosen.concepts, parts[DEV], parts[VALID], counted, samples, batch)
+    return TrainingSet(chosen.concepts, parts[DEV], parts[VALID], counted, samples, batch, chosen.model.image_size_px)

@@ -4,10 +4,11 @@ r"""Trains another detector under the conditions of ours, and writes what it fin
   rtdetr   RT-DETRv2 of transformers, random weights, half the width of its smallest published model
   dfine    D-FINE of transformers, random weights, the widths of its smallest published model
 
-All see the same samples in the same order, for the same number of steps. With several --rates each is tried for
---trial-steps steps, and the one that finds most on the development part is taken; try the same number for every system.
+Images are kept, seen in views, and measured in the frame of our own recipe for the data set. All see the same samples
+in the same order, for the same number of steps. With several --rates each is tried for --trial-steps steps, and the one
+that finds most on the development part is taken; try the same number for every system.
 
-  python -m benchmarks.peers --peer conv --data ../shared/data --set fracatlas --fold 0 --steps 4000 --size 384 \
+  python -m benchmarks.peers --peer conv --data ../shared/data --set fracatlas --steps 4000 \
       --rates 3e-4,1e-3 --out out/peers/conv
   python -m pipelines compare OURS/fracatlas.scene.json.gz out/peers/conv/valid.scene.json.gz
 
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--steps", type=int, default=4000, help="optimiser steps (default: %(default)s)")
     parse.add_argument("--batch", type=int, default=8, help="images of a step (default: %(default)s)")
     parse.add_argument(
-        "--size", type=int, default=384, help="long side of the model frame, pixels (default: %(default)s)"
+        "--size", type=int, default=256, help="side of the views of a step, pixels (default: %(default)s)"
     )
     parse.add_argument("--rates", type=_rates, default=(1e-3,), help="learning rates, by commas (default: 1e-3)")
     parse.add_argument("--trial-steps", type=int, help="length of a trial of a rate (default: a fifth of --steps)")
@@ -80,7 +81,8 @@ def run(args: argparse.Namespace, data: PeerData) -> None:
         size=args.model_size,
         data=name,
         concepts=tuple(data.concepts),
-        image_size_px=args.size,
+        view_px=args.size,
+        frame_px=data.frame_px,
         batch=args.batch,
         steps=args.steps,
         learning_rate=args.rates[0],

@@ -38,6 +38,11 @@ class TrainingSet(Protocol):
         """The part that is measured."""
         ...
 
+    @property
+    def frame_px(self) -> int:
+        """Long side of the frame that images are kept in, seen in views and measured in."""
+        ...
+
     def batches(self, start: int, end: int) -> Iterator[Batch]:
         """Batches of steps start..end; what they hold depends on seed and step alone."""
         ...
@@ -45,10 +50,9 @@ class TrainingSet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PipelineData:
-    """A training set with its images read from disk when their turn comes."""
+    """A training set with its images read from disk when their turn comes, in the frame that the views come from."""
 
     source: TrainingSet
-    size_px: int
 
     @classmethod
     def load(cls, name: str, data: Path, *, fold: int | None, size_px: int, batch: int, seed: int) -> Self:
@@ -58,11 +62,11 @@ class PipelineData:
             name: `fracatlas`, `cxr` or `bccd`.
             data: folder of the data sets.
             fold: which fold is measured; None for the published parts.
-            size_px: long side in the model frame.
+            size_px: side of the square views it is trained on.
             batch: images of a step.
             seed: of the samples.
         """
-        return cls(training_set(name, data, fold=fold, size_px=size_px, batch=batch, seed=seed), size_px)
+        return cls(training_set(name, data, fold=fold, size_px=size_px, batch=batch, seed=seed))
 
     @property
     def concepts(self) -> Sequence[str]:
@@ -74,6 +78,11 @@ class PipelineData:
         """How many boxes of each concept the training part has."""
         return self.source.training_boxes
 
+    @property
+    def frame_px(self) -> int:
+        """Long side of the frame that images are measured in, as our recipe has it."""
+        return self.source.frame_px
+
     def batches(self, start: int, end: int) -> Iterator[Batch]:
         """Batches of steps start..end."""
         return self.source.batches(start, end)
@@ -82,4 +91,4 @@ class PipelineData:
         """Images of `dev` or `valid`, each read when its turn comes."""
         for record in self.source.dev if part == DEV else self.source.valid:
             if record.path is not None:
-                yield record, prepare(record.path, self.size_px)
+                yield record, prepare(record.path, self.source.frame_px)

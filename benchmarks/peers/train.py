@@ -41,6 +41,11 @@ class PeerData(Protocol):
         ...
 
     @property
+    def frame_px(self) -> int:
+        """Long side of the frame that views come from and that images are measured in."""
+        ...
+
+    @property
     def training_boxes(self) -> Mapping[str, int]:
         """How many boxes of each concept the training part has."""
         ...
@@ -62,7 +67,8 @@ class Plan(StrictConfig):
         size: how large.
         data: name of the data set and fold.
         concepts: vocabulary keys, in the order of the label columns.
-        image_size_px: long side in the model frame.
+        view_px: side of the square views of a step.
+        frame_px: long side of the frame that views come from and that images are measured in.
         batch: images of a step.
         steps: optimiser steps.
         learning_rate: peak of AdamW.
@@ -77,7 +83,8 @@ class Plan(StrictConfig):
     size: Size
     data: str
     concepts: tuple[str, ...]
-    image_size_px: int = Field(gt=0)
+    view_px: int = Field(gt=0)
+    frame_px: int = Field(gt=0)
     batch: int = Field(gt=0)
     steps: int = Field(gt=0)
     learning_rate: float = Field(gt=0)

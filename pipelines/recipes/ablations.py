@@ -8,7 +8,7 @@ from medground.model.config import ModelConfig
 from medground.training.recipe import Recipe, Stage
 from pipelines.recipes.chest import chest
 from pipelines.recipes.compact import EVERYTHING
-from pipelines.recipes.stages import align, general, hard, joint, queries
+from pipelines.recipes.stages import align, general, hard, joint, queries, with_every_loss
 
 Change = Callable[[Recipe], Recipe]
 GENERAL, ALIGN, JOINT, HARD, QUERY = 220, 20, 120, 40, 40
@@ -75,6 +75,11 @@ def dense_only(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"stages": tuple(longer)})
 
 
+def all_losses(recipe: Recipe) -> Recipe:
+    """Stages 2 and 3 with the losses of decoder and describer too, which reach what they look at."""
+    return _each_stage(recipe, lambda stage: with_every_loss(stage) if stage.name in ("joint", "hard") else stage)
+
+
 def plain_detr(recipe: Recipe) -> Recipe:
     """No dense proposals: learned queries and Hungarian matching learn everything, end to end."""
     changed = _model(recipe, decoder=recipe.model.decoder.model_copy(update={"learned": True}))
@@ -118,6 +123,7 @@ CHANGES: dict[str, Change] = {
     "no-presence-gate": no_presence_gate,
     "plain-detr": plain_detr,
     "dense-only": dense_only,
+    "all-losses": all_losses,
     "recipe-weights": recipe_weights,
 }
 

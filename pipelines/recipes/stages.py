@@ -21,6 +21,12 @@ def telling(stage: Stage) -> Stage:
     return stage.model_copy(update={"words": True, "joint": True, "trainable": (*stage.trainable, WORDS)})
 
 
+def with_every_loss(stage: Stage) -> Stage:
+    """The stage with the query decoder and the describer taught as well, so that features serve both."""
+    update = {"queries_per_image": 2, "denoising": 2, "trainable": (*stage.trainable, *QUERIES)}
+    return telling(stage.model_copy(update=update))
+
+
 def restore(steps: int, pools: tuple[str, ...]) -> Stage:
     """Pretraining without labels: hidden patches of films."""
     return Stage(

@@ -34,6 +34,7 @@ class Squares:
     """Four films, each with a bright square and a dim one, the same in training and measurement."""
 
     concepts = CONCEPTS
+    frame_px = SIZE_PX
     training_boxes = {"square": 4, "dim_square": 4}  # noqa: RUF012 - never changed
 
     def __init__(self) -> None:
@@ -85,7 +86,8 @@ def _plan(peer: str, steps: int, rate: float = 2e-3) -> Plan:
         size=Size.TINY,
         data="squares",
         concepts=CONCEPTS,
-        image_size_px=SIZE_PX,
+        view_px=SIZE_PX,
+        frame_px=SIZE_PX,
         batch=4,
         steps=steps,
         learning_rate=rate,

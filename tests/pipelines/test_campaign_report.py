@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import pytest
+
 from medground.evaluation.detection import average_precision
 from medground.evaluation.scene import Scene, SceneImage, save_scene
+from medground.schema.errors import UsageError
 from medground.schema.result import Verdict
 from pipelines.arms import Arm, Look
 from pipelines.campaign_report import pooled, report, with_a_box
@@ -124,3 +130,40 @@ def test_one_arm_is_told_whole_and_without_the_normal_films(tmp_path):
     assert [image.image_id for image in with_a_box(whole).images] == [i.image_id for i in whole.images[:3]]
     kept(tmp_path, arm, look, scene("s", None, hit=True))
     assert "images with a box" not in report("limb", [arm], tmp_path)
+
+
+def peer(folder, name: str, one: Scene) -> Path:
+    folder.mkdir()
+    (folder / "plan.json").write_text(json.dumps({"peer": name}), encoding="utf-8")
+    save_scene(one, folder / "valid.scene.json.gz")
+    return folder
+
+
+def test_peers_of_the_same_images_are_the_last_columns_their_folds_together(tmp_path):
+    look = Look("cxr", "valid")
+    arms = [Arm("best", "cxr", fold, (look,)) for fold in range(2)]
+    for fold, arm in enumerate(arms):
+        kept(tmp_path, arm, look, scene("s", fold, hit=True, by=("one", "two")))
+    peers = [peer(tmp_path / f"conv{k}", "conv", scene("c", k, hit=False, by=("one", "two"))) for k in range(2)]
+    peers.append(peer(tmp_path / "elsewhere", "dfine", scene("d", 7, hit=True)))
+    text = report("chest-folds", arms, tmp_path, peers)
+    assert "| figure | n | best | conv |" in text
+    assert "dfine" not in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| ap50/mean")]
+    ours, theirs = row.split("|")[3:5]
+    assert ours.strip() == "1.000 [1.000, 1.000]"
+    assert "(-" in theirs
+    assert "### conv, by source" in text
+
+
+def test_a_peer_that_is_not_done_is_named(tmp_path):
+    look = Look("cxr", "valid")
+    arm = Arm("best", "cxr", None, (look,))
+    kept(tmp_path, arm, look, scene("s", None, hit=True))
+    folder = peer(tmp_path / "conv", "conv", scene("c", None, hit=True))
+    (folder / "valid.scene.json.gz").unlink()
+    with pytest.raises(UsageError, match=r"conv holds no scene"):
+        report("limb", [arm], tmp_path, [folder])
+    (folder / "plan.json").unlink()
+    with pytest.raises(UsageError, match=r"no plan\.json"):
+        report("limb", [arm], tmp_path, [folder])
