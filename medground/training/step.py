@@ -5,7 +5,8 @@ Legend: B images, C trained concepts, A locations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,12 +87,20 @@ class StepLosses:
         network: in the modes of the stage.
         concepts: in the order of the label columns.
         restorer: restores hidden patches.
+        autocast: what the towers and the describer compute in. Heads, queries and losses are float32: they add up what
+            many locations say, and bfloat16 keeps three digits.
     """
 
     def __init__(
-        self, recipe: Recipe, network: GroundingNetwork, concepts: Sequence[Concept], restorer: RestorationHead | None
+        self,
+        recipe: Recipe,
+        network: GroundingNetwork,
+        concepts: Sequence[Concept],
+        restorer: RestorationHead | None,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.recipe, self.network, self.concepts, self.restorer = recipe, network, concepts, restorer
+        self.autocast = autocast
         columns = {key: column for column, key in enumerate(recipe.concepts)}
         self.confusable = {
             columns[concept.key]: frozenset(columns[key] for key in concept.confusable_with if key in columns)
@@ -116,8 +125,10 @@ class StepLosses:
         phrases = [sample_phrase(concept, rng) for concept in self.concepts]
         network = self.network
         with torch.set_grad_enabled(stage.dense or stage.joint):
-            text_CD = network.backbone.read(phrases)
-            pyramid = network.backbone.look(batch.images_BCHW)
+            with self.autocast():
+                text_CD = network.backbone.read(phrases)
+                pyramid = network.backbone.look(batch.images_BCHW)
+            text_CD, pyramid = text_CD.float(), pyramid.exact()
             dense = network.dense(pyramid, text_CD)
         if not is_finite(dense.logits_BAP, dense.boxes_BA4):
             return Outcome(no_number(_names(stage)), [], None)
@@ -136,7 +147,8 @@ class StepLosses:
             seeds = [base + 7919 * position for position in place.positions]
             terms |= self._queries(stage, batch, pairs, dense, seen, asked_CD, seeds)
         if stage.words:
-            terms |= word_loss(network, batch, seen)
+            with self.autocast():
+                terms |= word_loss(network, batch, seen)
         if stage.dense or stage.joint:
             name, (value, count) = next(iter(terms.items()))
             terms[name] = value + _nothing(pyramid), count
@@ -173,7 +185,9 @@ class StepLosses:
             generator = torch.Generator("cpu").manual_seed(int(drawn))
             parts.append(hide(batch.own_B1HW[row : row + 1], restorer.config, generator))
         seen_B1HW = torch.cat([seen for seen, _ in parts]).contiguous(memory_format=torch.channels_last)
-        pyramid = self.network.backbone.look(seen_B1HW)
+        with self.autocast():
+            pyramid = self.network.backbone.look(seen_B1HW)
+        pyramid = pyramid.exact()
         hidden_BHW = torch.cat([hidden for _, hidden in parts])
         return restoration_loss(restorer, pyramid.levels_BCHW, pyramid.strides_px, batch.own_B1HW, hidden_BHW)
 

@@ -101,7 +101,7 @@ class Trainer:
         hidden = next((stage.restoration for stage in recipe.stages if stage.restoration), None)
         backbone = network.backbone
         self.restorer = RestorationHead(backbone.width, backbone.strides_px, hidden) if hidden else None
-        self.losses = StepLosses(recipe, network, self.concepts, self.restorer)
+        self.losses = StepLosses(recipe, network, self.concepts, self.restorer, around.processes.autocast)
         self.batches = StageBatches(recipe, pools, around.processes)
         self.held: Anchor | None = None
         self.replay = ReplayPool(1)
@@ -232,8 +232,7 @@ class Trainer:
     ) -> dict[str, float]:
         """One optimiser step; returns its losses and tallies of this process."""
         processes = self.around.processes
-        with processes.autocast():
-            outcome = self.losses(stage, place, batch, numbers)
+        outcome = self.losses(stage, place, batch, numbers)
         losses = means(outcome.terms, processes.total)
         total = weighted(losses, self.recipe.losses)
         if self.held is not None:

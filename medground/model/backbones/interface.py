@@ -30,6 +30,10 @@ class Pyramid:
     image_BC: Tensor
     strides_px: tuple[int, ...] = (8, 16, 32)
 
+    def exact(self) -> Pyramid:
+        """The same features in float32, whatever they were computed in."""
+        return Pyramid(tuple(level.float() for level in self.levels_BCHW), self.image_BC.float(), self.strides_px)
+
     def detached(self) -> Pyramid:
         """The same features, cut from the graph."""
         levels_BCHW = tuple(level.detach() for level in self.levels_BCHW)
@@ -47,7 +51,7 @@ class Statement:
 class Backbone(nn.Module, ABC):
     """One tower for pixels and one for words, with a language decoder over regions.
 
-    All outputs are float32, whatever the tower computes in.
+    All outputs are float32, whatever the tower computes in, unless it is called within an autocast.
     """
 
     @property
