@@ -15,8 +15,8 @@ from math import prod
 from medground.dicom.geometry import toward_left
 from medground.inference.location import height_of
 from medground.inference.looks import LOOKS
+from medground.inference.orders import order_words
 from medground.inference.sighting import Sighting
-from medground.inference.understand import order_words
 from medground.inference.views import View
 from medground.schema.anatomy import Domain
 from medground.schema.result import Relation, Understood

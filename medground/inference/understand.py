@@ -26,10 +26,18 @@ from medground.inference.context import (
 )
 from medground.inference.lengths import read_lengths
 from medground.inference.lexicon import HAN, ConceptNames, Item, Lexicon, Reader, join, load_lexicon
+from medground.inference.orders import (
+    chooses_among_all,
+    count_asked,
+    is_unread,
+    number_among,
+    order_words,
+    orders_asked,
+)
 from medground.model.reading import Phrase
 from medground.schema.anatomy import Domain, Side, Zone
 from medground.schema.errors import QueryError
-from medground.schema.result import PlaceAsked, Relation, Understood
+from medground.schema.result import PlaceAsked, Understood
 from medground.schema.vocabulary import Vocabulary
 
 MAX_QUERY_CHARACTERS = 1000
@@ -45,14 +53,7 @@ _REGION_DOMAINS: dict[str, frozenset[Domain]] = {
 }
 _READABLE = frozenset({"lung", "heart", "chest bones", "limb"})
 """Regions a question for everything may be about; the others hold findings that are in no bundle."""
-_RANKS = ("", "", "second ", "third ", "fourth ", "fifth ", "sixth ", "seventh ", "eighth ", "ninth ")
-_NUMBERS = ("", "", "two ", "three ", "four ", "five ", "six ", "seven ", "eight ", "nine ")
-_ORDINAL = re.compile(r"\d+(st|nd|rd|th)|tenth|eleventh|twelfth")
 _LENGTH = re.compile(r"\d+(?:\.\d+)?\s?(?:mm|cm|毫米|厘米)", re.IGNORECASE)
-_OF_HEIGHT = frozenset({Relation.UPPERMOST, Relation.LOWERMOST})
-_BEFORE_A_NUMBER = frozenset({"的", "前", "那", "这"})
-_AMONG = frozenset({"中", "之中", "其中", "当中", "里", "哪个", "哪一个", "哪处"})
-_UNITS = frozenset({"mm", "cm", "毫", "厘", "x", "%"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
     domains = frozenset(domain for region in regions & _READABLE for domain in _REGION_DOMAINS[region])
     phrases = _phrases(items, asked)
     named = _phrases(items, sorted(excluded)) if negated else phrases
-    orders = _orders(items, excluded | denied_at)
+    orders = orders_asked(items, excluded | denied_at)
     relation, rank = orders[0] if len(orders) == 1 else (None, 1)
     attributes, unused = _adjectives(items, excluded | denied_at, lexicon)
     spots = {} if domains == {Domain.LIMB_RADIOGRAPH} else spots_asked(items, asked, denied_at | excluded)
@@ -140,7 +141,7 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
             zone=None if domains == {Domain.LIMB_RADIOGRAPH} else zone,
             relation=relation,
             rank=rank,
-            count=_count(items) if relation and rank == 1 else None,
+            count=count_asked(items) if relation and rank == 1 else None,
             attributes=attributes,
             negated=negated,
             unknown_words=tuple(dict.fromkeys([*unknown, *unused])),
@@ -151,13 +152,13 @@ def understand(query: str, vocabulary: Vocabulary) -> Question:
                 *_unchecked(lengths.rest, items, asked, lexicon),
             ),
             size=size,
-            among=_among(items, lexicon) if relation else None,
+            among=number_among(items, lexicon) if relation else None,
         ),
         phrases=phrases,
         everything=everything,
         domains=domains,
         either=_is_either(items, lexicon),
-        among_all=any(_chooses_among_all(items, at) for at, item in enumerate(items) if item.role == "relation"),
+        among_all=any(chooses_among_all(items, at) for at, item in enumerate(items) if item.role == "relation"),
         orders=tuple(order_words(*order) for order in orders) if len(orders) > 1 else (),
     )
 
@@ -178,12 +179,6 @@ def _unchecked(text: str, items: list[Item], asked: Collection[int], lexicon: Le
         if ahead in wanted or (since and since[-1] in wanted):
             found.append(item.text)
     return tuple(dict.fromkeys(found))
-
-
-def order_words(relation: Relation, rank: int = 1, count: int | None = None) -> str:
-    """An order in words: "largest", "second most medial", "two largest"."""
-    number = "" if count is None else _NUMBERS[count] if count < len(_NUMBERS) else f"{count} "
-    return f"{number}{_RANKS[rank]}{relation.value.replace('_', ' ')}"
 
 
 @lru_cache(maxsize=4)
@@ -262,60 +257,12 @@ def _is_either(items: list[Item], lexicon: Lexicon) -> bool:
     return not links.isdisjoint(lexicon.either) and links <= lexicon.either
 
 
-def _chooses_among_all(items: list[Item], at: int) -> bool:
-    """Whether an order is "the larger of" or 其中较大的."""
-    return text_at(items, at + 1) == "of" or text_at(items, at - 1) in _AMONG
-
-
-def _orders(items: list[Item], excluded: set[int]) -> list[tuple[Relation, int]]:
-    """The orders asked for, each with its rank, once; one of an unknown rank ("10th largest") is left out."""
-    orders: dict[tuple[Relation, int], None] = {}
-    for at, item in enumerate(items):
-        if item.role == "relation" and at not in excluded and not _is_unread(items, at):
-            relation, _, rank = item.value.partition("|")
-            orders[Relation(relation), int(rank or 1)] = None
-    return list(orders)
-
-
-def _is_unread(items: list[Item], at: int) -> bool:
-    """Whether an order has an unknown rank, or is that of something unknown: "the highest uptake"."""
-    of_unknown = items[at].value in _OF_HEIGHT and at + 1 < len(items) and items[at + 1].role in ("unknown", "beyond")
-    return of_unknown or _ORDINAL.fullmatch(text_at(items, at - 1)) is not None
-
-
-def _among(items: list[Item], lexicon: Lexicon) -> int | None:
-    """How many an order is among, by the words: "the larger" of two, "the upper of the three", 三个中靠上的."""
-    told = [2 for item in items if item.role == "relation" and lexicon.compares(item.text)]
-    for at, item in enumerate(items):
-        if item.role != "number":
-            continue
-        before = at - 1 - (text_at(items, at - 1) in ("the", "these", "those"))
-        is_whole = text_at(items, before) == "of" or any(part.text in _AMONG for part in items[at + 1 : at + 3])
-        told += [int(item.value)] if is_whole else []
-    return max((number for number in told if number > 1), default=None)
-
-
-def _count(items: list[Item]) -> int | None:
-    """How many of the first of an order are asked for: "the two largest", "最大的三个"; None for one."""
-    for at, item in enumerate(items):
-        if item.role != "relation":
-            continue
-        behind = at + 1
-        while text_at(items, behind) in _BEFORE_A_NUMBER:
-            behind += 1
-        for place in (at - 1, behind):
-            is_number = 0 <= place < len(items) and items[place].role == "number"
-            if is_number and text_at(items, place + 1)[:2] not in _UNITS:
-                return int(items[place].value)
-    return None
-
-
 def _adjectives(items: list[Item], excluded: set[int], lexicon: Lexicon) -> tuple[tuple[str, ...], list[str]]:
     """The appearance words asked for; and the words for looks and orders that are denied or excluded, so not used."""
     asked: dict[str, None] = {}
     unused: list[str] = []
     for at, item in enumerate(items):
-        if item.role == "relation" and (at in excluded or _is_unread(items, at)):
+        if item.role == "relation" and (at in excluded or is_unread(items, at)):
             unused.append(item.text)
         if item.role != "attribute":
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medground.inference.lengths import size_words
-from medground.inference.understand import order_words
+from medground.inference.orders import order_words
 from medground.schema.result import Answer, Finding, PlaceAsked, Understood, Verdict
 
 

@@ -1,32 +1,29 @@
-"""Segmentations: judged by dciodvfy, read by highdicom with the same pixels and places, and back as boxes."""
+"""Segmentations written: judged by dciodvfy, read by highdicom with the same pixels and places, and back as boxes."""
 
 from __future__ import annotations
 
 import io
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import highdicom
 import numpy as np
 import pytest
 from highdicom.seg import Segmentation, segread
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID, CTImageStorage, EnhancedCTImageStorage, RLELossless
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage
 
 from medground.dicom.geometry import plane_of
 from medground.dicom.image import DicomImage, open_image
-from medground.dicom.native import unpacked
 from medground.dicom.seg import write_seg
-from medground.dicom.seg_pixels import PixelBlock, box_block, packed
 from medground.dicom.seg_read import read_seg_boxes
 from medground.dicom.sr import write_sr
-from medground.schema.errors import MedgroundError, UnreadableFileError, UsageError
+from medground.schema.errors import UsageError
 from medground.schema.result import BoxPx, StudyResult
 from tests.dicom.conftest import dicom_file
+from tests.dicom.judged import errors, not_of_the_image, referable_images
 from tests.dicom.sr_results import (
     MODEL,
     NODULE,
@@ -51,14 +48,6 @@ def write(about: StudyResult, *on: DicomImage, masks: Mapping[str, NDArray[Any]]
     return [loaded(stored(one)) for one in write_seg(about, MODEL, SETTINGS, by_uid(*on), masks=masks)]
 
 
-def errors(dataset: Dataset, path: Path, program: str) -> list[str]:
-    path.write_bytes(stored(dataset))
-    run = subprocess.run([program, str(path)], capture_output=True, text=True, check=False)
-    lines = (run.stdout + run.stderr).splitlines()
-    assert "Segmentation" in lines
-    return [line for line in lines if line.startswith("Error")]
-
-
 def by_highdicom(dataset: Dataset) -> Segmentation:
     return segread(io.BytesIO(stored(dataset)))
 
@@ -69,46 +58,12 @@ def centres_inside(box: BoxPx, rows: int = SIZE, columns: int = SIZE) -> NDArray
     return np.array([[x1 <= c + 0.5 < x2 and y1 <= r + 0.5 < y2 for c in range(columns)] for r in range(rows)])
 
 
-@pytest.mark.parametrize(
-    ("box", "first", "last"),
-    [
-        ((0, 0, 1, 1), (0, 0), (0, 0)),  # row and column of the first and the last pixel
-        ((0, 0, 64, 64), (0, 0), (63, 63)),
-        ((1.4, 2.5, 10.6, 20), (2, 1), (19, 10)),
-        ((1.5, 2.5, 10.5, 20.5), (2, 1), (19, 9)),
-        ((5.1, 5.1, 5.2, 7.0), (5, 5), (6, 5)),  # between two centres: the pixel it lies in
-        ((63.6, 63.6, 64, 64), (63, 63), (63, 63)),
-    ],
-)
-def test_pixels_of_a_box(box: BoxPx, first: tuple[int, int], last: tuple[int, int]) -> None:
-    block = box_block(box, SIZE, SIZE)
-    found = np.argwhere(block.pixels) + np.array([block.first_row, 0])
-    assert (tuple(found[0]), tuple(found[-1])) == (first, last)
-    assert len(found) == (last[0] - first[0] + 1) * (last[1] - first[1] + 1)
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (5, 7), (3, 13), (1, 1)])
-def test_packing_against_all_bits_in_a_row(rows: int, columns: int) -> None:
-    random = np.random.default_rng(rows * columns)
-    frames = random.integers(0, 2, (5, rows, columns)).astype(np.bool_)
-    frames[2, :-1] = False
-    blocks = [PixelBlock(0, frame) for frame in frames]
-    blocks[2] = PixelBlock(rows - 1, frames[2, -1:])
-    bits = "".join(str(int(bit)) for bit in frames.ravel())
-    octets = [int(bits[start : start + 8][::-1], 2) for start in range(0, len(bits), 8)]
-    stream = packed(blocks, rows, columns)
-    assert stream == bytes(octets + [0] * (len(octets) % 2))
-    assert (np.array([unpacked(stream, number, rows, columns) for number in range(5)]) == frames).all()
-    with pytest.raises(UnreadableFileError, match="before frame 21"):
-        unpacked(stream, 20, rows, columns)
-
-
 @pytest.mark.judge("dicom3tools")
-def test_a_film_without_a_place(tmp_path: Path, dciodvfy: str) -> None:
+def test_a_film_without_a_place(tmp_path: Path) -> None:
     film = image()
     boxes: list[BoxPx] = [(1.4, 2.5, 10.6, 20), (5, 5, 30, 40), (5, 5, 30, 40)]
     (dataset,) = write(study(film, [finding(film, n, box) for n, box in enumerate(boxes)]), film)
-    assert errors(dataset, tmp_path / "seg.dcm", dciodvfy) == []
+    assert errors(dataset, tmp_path, "Segmentation") == []
     pixels = by_highdicom(dataset).get_pixels_by_source_instance([film.header.sop_instance_uid])
     assert pixels.shape == (1, SIZE, SIZE, 3)
     for number, box in enumerate(boxes):
@@ -125,14 +80,14 @@ def test_a_film_without_a_place(tmp_path: Path, dciodvfy: str) -> None:
 
 @pytest.mark.judge("dicom3tools")
 @pytest.mark.parametrize("seed", range(4))
-def test_many_boxes_whose_frames_end_within_a_byte(seed: int, tmp_path: Path, dciodvfy: str) -> None:
+def test_many_boxes_whose_frames_end_within_a_byte(seed: int, tmp_path: Path) -> None:
     random = np.random.default_rng(seed)
     rows, columns = 2 * random.integers(3, 40, 2) + 1
     film = open_image(dicom_file(np.zeros((rows, columns), np.uint16), **PLACED))
     corners = np.sort(random.uniform(0, 1, (20, 2, 2)) * (columns, rows), axis=1).reshape(20, 4)
     boxes: list[BoxPx] = [tuple(map(float, box)) for box in corners]  # type: ignore[misc]
     (dataset,) = write(study(film, [finding(film, number, box) for number, box in enumerate(boxes)]), film)
-    assert errors(dataset, tmp_path / "seg.dcm", dciodvfy) == []
+    assert errors(dataset, tmp_path, "Segmentation") == []
     pixels = by_highdicom(dataset).get_pixels_by_source_instance([film.header.sop_instance_uid])
     found = read_seg_boxes(dataset)
     for number, box in enumerate(boxes):
@@ -143,12 +98,12 @@ def test_many_boxes_whose_frames_end_within_a_byte(seed: int, tmp_path: Path, dc
 
 
 @pytest.mark.judge("dicom3tools")
-def test_a_volume_lies_where_its_slices_lie(tmp_path: Path, dciodvfy: str) -> None:
+def test_a_volume_lies_where_its_slices_lie(tmp_path: Path) -> None:
     slices = ct_slices(5)
     drawn = volume_finding(slices[1:4], 1)
     other = finding(slices[2], 2, (5, 5, 50, 20))
     (dataset,) = write(study(slices[0], [drawn, other]), *slices)
-    assert errors(dataset, tmp_path / "seg.dcm", dciodvfy) == []
+    assert errors(dataset, tmp_path, "Segmentation") == []
     read = by_highdicom(dataset)
     assert dataset.NumberOfFrames == 4
     uids = [one.header.sop_instance_uid for one in slices]
@@ -184,7 +139,7 @@ def _same_place(read: Segmentation, slices: list[DicomImage], expected: NDArray[
 
 
 @pytest.mark.judge("dicom3tools")
-def test_an_oblique_series_is_one_segmentation(tmp_path: Path, dciodvfy: str) -> None:
+def test_an_oblique_series_is_one_segmentation(tmp_path: Path) -> None:
     cosines = [0.96592583, 0, 0.25881905, 0, 1, 0]
     slices = [
         image(
@@ -200,17 +155,17 @@ def test_an_oblique_series_is_one_segmentation(tmp_path: Path, dciodvfy: str) ->
         for number in range(3)
     ]
     (dataset,) = write(study(slices[0], [volume_finding(slices, 1)]), *slices)
-    assert errors(dataset, tmp_path / "seg.dcm", dciodvfy) == []
+    assert errors(dataset, tmp_path, "Segmentation") == []
     (measures,) = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
     assert (measures.PixelSpacing, measures.SliceThickness) == ([0.5, 0.75], 2.5)
     assert by_highdicom(dataset).get_volume().spatial_shape == (3, SIZE, SIZE)
 
 
 @pytest.mark.judge("dicom3tools")
-def test_frames_of_multi_frame_images(tmp_path: Path, dciodvfy: str) -> None:
+def test_frames_of_multi_frame_images(tmp_path: Path) -> None:
     film = image(frames=3, SOPClassUID="1.2.840.10008.5.1.4.1.1.7.3", Modality="OT")
     (dataset,) = write(study(film, [finding(film, 1, (5, 5, 50, 20), frame=3), finding(film, 2, (1, 1, 9, 9))]), film)
-    assert errors(dataset, tmp_path / "seg.dcm", dciodvfy) == []
+    assert errors(dataset, tmp_path, "Segmentation") == []
     pixels = by_highdicom(dataset).get_pixels_by_source_frame(
         "1.2.3.1", [1, 2, 3], assert_missing_frames_are_empty=True
     )
@@ -219,7 +174,7 @@ def test_frames_of_multi_frame_images(tmp_path: Path, dciodvfy: str) -> None:
 
 
 @pytest.mark.judge("dicom3tools")
-def test_frames_of_an_enhanced_ct(tmp_path: Path, dciodvfy: str) -> None:
+def test_frames_of_an_enhanced_ct(tmp_path: Path) -> None:
     shared, frames = Dataset(), []
     measures, orientation = Dataset(), Dataset()
     measures.PixelSpacing, measures.SliceThickness = [0.5, 0.5], 2
@@ -239,13 +194,13 @@ def test_frames_of_an_enhanced_ct(tmp_path: Path, dciodvfy: str) -> None:
         PerFrameFunctionalGroupsSequence=frames,
     )
     (dataset,) = write(study(ct, [finding(ct, 1, (5, 5, 50, 20), frame=2)]), ct)
-    assert errors(dataset, tmp_path / "seg.dcm", dciodvfy) == []
+    assert errors(dataset, tmp_path, "Segmentation") == []
     (box,) = read_seg_boxes(dataset)
     assert (box.frame, box.position_mm, box.box_xyxy_px) == (2, (0, 0, 2), (5, 5, 50, 20))
 
 
 @pytest.mark.judge("dicom3tools")
-def test_masks(tmp_path: Path, dciodvfy: str) -> None:
+def test_masks(tmp_path: Path) -> None:
     slices = ct_slices(3)
     random = np.random.default_rng(2)
     through = random.integers(0, 2, (3, SIZE, SIZE))
@@ -254,7 +209,7 @@ def test_masks(tmp_path: Path, dciodvfy: str) -> None:
     flat[20:30, 7:9] = 255
     about = study(slices[0], [volume_finding(slices, 1), finding(slices[1], 2, (5, 5, 50, 20))])
     (dataset,) = write(about, *slices, masks={"f1": through, "f2": flat})
-    assert errors(dataset, tmp_path / "seg.dcm", dciodvfy) == []
+    assert errors(dataset, tmp_path, "Segmentation") == []
     assert dataset.NumberOfFrames == 3
     uids = [one.header.sop_instance_uid for one in slices]
     pixels = by_highdicom(dataset).get_pixels_by_source_instance(uids)
@@ -323,93 +278,19 @@ def test_what_cannot_be_written() -> None:
     long = NODULE.model_copy(update={"code": NODULE.code.model_copy(update={"scheme": "S" * 17})})
     with pytest.raises(UsageError, match="16 characters"):
         write(study(film, [finding(film, 1, (1, 2, 3, 4), concept=long)]), film)
-    with pytest.raises(UsageError, match="fewer boxes"):
-        packed([box_block((0, 0, 1, 1), 2**14, 2**14)] * 100, 2**14, 2**14)
     with pytest.raises(UsageError, match="plain picture"):
         write(study(film, [], study_instance_uid=None), film)
 
 
-@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
-def test_segmentations_of_highdicom(kind: str) -> None:
-    slices = ct_slices(3)
-    sources = []
-    for one in slices:
-        source = Dataset()
-        source.update(one.dataset)
-        source.file_meta = one.dataset.file_meta
-        for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyTime"):
-            setattr(source, keyword, None)
-        source.SliceThickness = 3
-        sources.append(source)
-    labels = np.zeros((3, SIZE, SIZE, 2), np.float32 if kind == "FRACTIONAL" else np.uint8)
-    labels[0, 10:20, 30:33, 0] = 1
-    labels[1, 11:20, 30:33, 0] = 1
-    labels[1, 40, 50, 1] = 1
-    if kind == "FRACTIONAL":
-        labels[0, 9, 30:33, 0] = 0.3  # less than half
-    segments = [
-        highdicom.seg.SegmentDescription(
-            number, name, codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Nodule, "MANUAL"
-        )
-        for number, name in ((1, "a"), (2, "b"))
-    ]
-    written = Segmentation(
-        sources,
-        labels,
-        kind,
-        segments,
-        series_instance_uid="1.2.3.77",
-        series_number=1,
-        sop_instance_uid="1.2.3.78",
-        instance_number=1,
-        manufacturer="Clinic",
-        manufacturer_model_name="Desk",
-        software_versions="1",
-        device_serial_number="1",
-        **({"transfer_syntax_uid": RLELossless} if kind == "FRACTIONAL" else {}),
-    )
-    boxes = {(one.sop_instance_uid, one.label): one.box_xyxy_px for one in read_seg_boxes(loaded(stored(written)))}
-    assert boxes == {
-        ("1.2.3.4.1", "a"): (30, 10, 33, 20),
-        ("1.2.3.4.2", "a"): (30, 11, 33, 20),
-        ("1.2.3.4.2", "b"): (50, 40, 51, 41),
-    }
-
-
-def test_what_is_no_segmentation_or_is_damaged() -> None:
-    assert read_seg_boxes(Dataset()) == []
-    assert read_seg_boxes(loaded(dicom_file(np.zeros((4, 4), np.uint8), **PLACED))) == []
-    (dataset,) = write(study(image(), [finding(image(), 1, (1, 2, 3, 4))]), image())
-    short = loaded(stored(dataset))
-    short.PixelData = short.PixelData[:10]
-    with pytest.raises(UnreadableFileError):
-        read_seg_boxes(short)
-    huge = loaded(stored(dataset))
-    huge.Rows = huge.Columns = 65535
-    with pytest.raises(MedgroundError, match="max_pixels_per_frame"):
-        read_seg_boxes(huge)
-
-
 @pytest.mark.judge("dicom3tools")
 @pytest.mark.real_data
-def test_segmentations_on_real_images(shared_data: Path, tmp_path: Path, dciodvfy: str) -> None:
+def test_segmentations_on_real_images(shared_data: Path, tmp_path: Path) -> None:
     """The box comes back, and no error but those that come from the image's own patient elements and UIDs."""
     judged = 0
-    for path in sorted((shared_data / "dicom").rglob("*.dcm")):
-        try:
-            one = open_image(path)
-        except MedgroundError:
-            continue
-        header = one.header
-        own = (header.study_instance_uid, header.series_instance_uid, header.sop_instance_uid, "Patient")
-        if not all(UID(uid).is_valid for uid in (*own[:3], header.sop_class_uid)):
-            continue  # which nothing can refer to
+    for name, one in referable_images(shared_data):
         (dataset,) = write(study(one, [finding(one, 1, (0, 0, 5, 4))]), one)
-        found = errors(dataset, tmp_path / "seg.dcm", dciodvfy)
-        if header.frames > 1:  # frames in a class that has none, or one younger than dciodvfy
-            found = [line for line in found if "ReferencedFrameNumber" not in line]
-        assert [line for line in found if not any(word in line for word in own)] == [], path.name
+        assert not_of_the_image(errors(dataset, tmp_path, "Segmentation"), one) == [], name
         (box,) = read_seg_boxes(dataset)
-        assert box.box_xyxy_px == (0, 0, min(5, header.columns), min(4, header.rows))
+        assert box.box_xyxy_px == (0, 0, min(5, one.header.columns), min(4, one.header.rows))
         judged += 1
     assert judged > 15

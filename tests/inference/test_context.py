@@ -14,7 +14,8 @@ from medground.data.questions import Language
 from medground.data.vocabulary import load_vocabulary
 from medground.inference.lexicon import HAN, load_lexicon
 from medground.inference.looks import LOOKS
-from medground.inference.understand import Question, order_words, understand
+from medground.inference.orders import order_words
+from medground.inference.understand import Question, understand
 from medground.schema.anatomy import Side, Zone
 from medground.schema.result import Relation
 

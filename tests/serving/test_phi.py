@@ -17,9 +17,9 @@ from medground.audit.event import AuditEvent
 from medground.serving.database import CLINICAL, deliveries, jobs
 from medground.serving.jobs import Problem
 from medground.serving.workflows import Steps, Workflows
+from tests.serving.bench import Folder
 from tests.serving.http.answers import ASYNC, job_of, post
 from tests.serving.running import EFFUSION, NODULE, Running, eventually, film, running
-from tests.serving.test_worker import Folder
 
 CANARIES = {
     "PatientName": "Canaryname^Birdie",
