@@ -42,6 +42,11 @@ class Look:
         options += [] if self.share is None else ["--share", f"{self.share:g}"]
         return options + (["--query-weight", "0", "--no-mirror"] if self.plain else [])
 
+    def file_stem(self, fold: int | None) -> str:
+        """Of what that command writes, where a fold of the data set is measured or None."""
+        query_weight, mirror = (0.0, False) if self.plain else (None, None)
+        return file_stem(label(self.name, fold, self.part), self.share, query_weight=query_weight, mirror=mirror)
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -69,7 +74,7 @@ class Arm:
     def scene_file(self, look: Look, out: Path) -> Path:
         """Where the scene of a look lies, below the campaign's folder."""
         fold = self.fold if look.name == self.name else None
-        return out / self.folder / f"{file_stem(label(look.name, fold, look.part), look.share)}{ENDING}"
+        return out / self.folder / f"{look.file_stem(fold)}{ENDING}"
 
 
 def campaigns(best: str) -> dict[str, list[Arm]]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from medground.evaluation.files import make_folder, replace_file, writing
 from medground.evaluation.scene import load_scene
 from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.errors import MedgroundError, UsageError
@@ -21,13 +22,19 @@ from pipelines import closer
 from pipelines.arms import LARGE_LIMBS, SHIPPED, Arm, campaigns, first_of
 from pipelines.campaign_report import report
 from pipelines.recipes.chest import ARMS
+from pipelines.scenes import is_logged
 from pipelines.sources import LIMB, default_data, say
+from pipelines.train import RUN_NOTES
 
 
 def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool:
-    """Trains and measures an arm unless that is done; its log lies beside it. True if all went well."""
+    """Trains and measures an arm unless that is done; its log lies beside it. True if all went well.
+
+    Raises:
+        UsageError: if the folder or the log cannot be written.
+    """
     folder = out / arm.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     common = ["--data", str(data), "--mlruns", str(mlruns), "--threads", str(threads)]
     fold = [] if arm.fold is None else ["--large-fold" if arm.name == LIMB else "--fold", str(arm.fold)]
     train = ["train", "--recipe", arm.recipe, "--out", str(folder), "--resume", *fold, *common]
@@ -35,13 +42,14 @@ def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool
         train += ["--start", str(shipped_bundle_path() if arm.start == SHIPPED else out / arm.start / "bundle")]
     steps = [] if (folder / "bundle").is_dir() else [train]
     for look in arm.looks:
-        if not _is_measured(arm.scene_file(look, out), answered=look.share is None and not look.plain):
+        file, answered = arm.scene_file(look, out), look.share is None and not look.plain
+        if not (_is_measured(file, answered=answered) and is_logged(file, folder / RUN_NOTES)):
             own = fold if look.name == arm.name else []
             where = ["--bundle", str(folder / "bundle"), "--out", str(folder), "--train", str(folder)]
             steps.append(["measure", *look.options(), *own, *where, *common])
     for step in steps:
         say(f"{arm.folder}: {' '.join(step[:5])}")
-        with (folder / "log.txt").open("a") as log:
+        with writing(folder / "log.txt"), (folder / "log.txt").open("a") as log:
             done = subprocess.run([sys.executable, "-m", "pipelines", *step], stdout=log, stderr=log, check=False)
         if done.returncode:
             say(f"{arm.folder}: {step[0]} failed with exit code {done.returncode}; see {folder / 'log.txt'}")
@@ -50,7 +58,11 @@ def run_arm(arm: Arm, out: Path, data: Path, mlruns: Path, threads: int) -> bool
 
 
 def _is_measured(file: Path, *, answered: bool) -> bool:
-    """Whether a scene lies there whole, with answers where they belong; any other is made anew."""
+    """Whether a scene lies there whole, with answers where they belong.
+
+    One that is, but did not get into its run before it was killed, gets there by the same command, which reads no image
+    anew for it; any other is made anew.
+    """
     try:
         images = load_scene(file).images if file.is_file() else ()
         return any(image.answers for image in images) if answered else bool(images)
@@ -68,6 +80,14 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")
     parse.add_argument("--out", type=Path, help="work folder (default: out/campaign/NAME)")
     parse.add_argument("--mlruns", type=Path, default=Path("mlruns"), help="MLflow's home (default: mlruns/)")
+    parse.add_argument(
+        "--peers",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FOLDER",
+        help="what python -m benchmarks.peers left: set beside the arms, folds of a peer together",
+    )
     parse.add_argument("--report", type=Path, help="also write the table here")
     return parse
 
@@ -85,23 +105,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arms:
         say(f"error: campaign {args.name} has no arm called {', '.join(args.only)}")
         return 2
-    if not all(run_arm(first, out, args.data, args.mlruns, 2) for first in first_of(arms)):
-        return 4
-    with ThreadPoolExecutor(args.jobs) as pool:
-        well = list(pool.map(run, arms))
-    done = [arm for arm, good in zip(arms, well, strict=True) if good]
     try:
+        if not all(run_arm(first, out, args.data, args.mlruns, 2) for first in first_of(arms)):
+            return 4
+        with ThreadPoolExecutor(args.jobs) as pool:
+            well = list(pool.map(run, arms))
+        done = [arm for arm, good in zip(arms, well, strict=True) if good]
         if args.name == LARGE_LIMBS and all(well):
             bundles = [str(out / arm.folder / "bundle") for arm in arms]
             code = closer.main(["--set", LIMB, "--data", str(args.data), "--out", str(out), "--bundle", *bundles])
             if args.report and not code:
-                args.report.write_text((out / f"{LIMB}.md").read_text(encoding="utf-8"), encoding="utf-8")
+                replace_file(args.report, (out / f"{LIMB}.md").read_bytes())
             return code
         if done and args.name != LARGE_LIMBS:
-            text = report(args.name, done, out)
-            (out / "report.md").write_text(text, encoding="utf-8")
-            if args.report:
-                args.report.write_text(text, encoding="utf-8")
+            text = report(args.name, done, out, args.peers)
+            for path in filter(None, (out / "report.md", args.report)):
+                replace_file(path, text.encode())
             print(text)
     except MedgroundError as error:
         say(f"error: {error}")

@@ -27,6 +27,9 @@ SHOWN = (
 )
 
 
+FOLD = " fold"  # in the name of a data set, before its number
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A scene under the name of what was read, and how."""
@@ -43,7 +46,7 @@ def pooled(scenes: Sequence[Scene]) -> Scene:
     return first.model_copy(
         update={
             "system": f"{len(scenes)} models, first {first.system}",
-            "data": f"{first.data.split(' fold')[0]}, {len(scenes)} folds",
+            "data": f"{first.data.split(FOLD)[0]}, {len(scenes)} folds",
             "training_boxes": boxes,
             "real_boxes": None,
             "images": tuple(image for scene in scenes for image in scene.images),
@@ -78,19 +81,26 @@ def report(name: str, arms: Sequence[Arm], out: Path, peers: Sequence[Path] = ()
         peers: folders of `benchmarks.peers`; what was measured on images of a table becomes its last columns.
 
     Raises:
-        UsageError: if a folder of a peer holds no scene or no plan, or if its scene is of other truths.
+        UsageError: if a folder of a peer holds no scene or no plan, or one of images that no table is of.
     """
-    others = peer_columns(peers)
-    return "\n".join([f"# {name}\n", *(_section(columns, others) for columns in _by_data(arms, out))])
+    tables, others = _by_data(arms, out), peer_columns(peers)
+    known = [_image_ids(columns[0].scene) for columns in tables]
+    for other in others:
+        if _image_ids(other.scene) not in known:
+            raise UsageError(
+                f"{other.name} was measured on other images ({other.scene.data}) than any arm of {name}; "
+                "give the folder of every fold, and of this data set alone"
+            )
+    return "\n".join([f"# {name}\n", *(_section(columns, others) for columns in tables)])
 
 
 def peer_columns(folders: Sequence[Path]) -> list[Column]:
     """What peers found, folds of one peer taken together.
 
     Raises:
-        UsageError: if a folder holds no scene or no plan.
+        UsageError: if a folder holds no scene or no plan, or if two hold the same images.
     """
-    scenes: dict[tuple[str, str], list[Scene]] = {}
+    scenes: dict[tuple[str, str, str], list[Scene]] = {}
     for folder in folders:
         files = sorted(folder.glob(f"*{ENDING}"))
         try:
@@ -100,8 +110,15 @@ def peer_columns(folders: Sequence[Path]) -> list[Column]:
         if not files:
             raise UsageError(f"{folder} holds no scene (*{ENDING}); let python -m benchmarks.peers end first")
         for file in files:
-            scenes.setdefault((peer, file.name), []).append(load_scene(file))
-    return [Column(peer, peer, s[0] if len(s) == 1 else pooled(s)) for (peer, _), s in scenes.items()]
+            scene = load_scene(file)
+            scenes.setdefault((peer, scene.data.split(FOLD)[0], file.name), []).append(scene)
+    columns = []
+    for (peer, *_), own in scenes.items():
+        together = own[0] if len(own) == 1 else pooled(own)
+        if len(_image_ids(together)) < len(together.images):
+            raise UsageError(f"two folders of {peer} hold the same images of {own[0].data}; give one")
+        columns.append(Column(peer, peer, together))
+    return columns
 
 
 def _by_data(arms: Sequence[Arm], out: Path) -> list[list[Column]]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from medground.data.phantom.chest_radiograph import chest_radiograph, to_record
 from medground.data.phantom.dicom_study import write_radiograph_study
 from medground.data.questions import sample_phrase
 from medground.data.splits import VALID
+from medground.evaluation.files import make_folder, replace_file, scratch_folder, writing
 from medground.evaluation.scene import ENDING, Scene, SceneImage, save_scene
 from medground.imaging.preprocess import prepare
 from medground.inference.closer import FIRST_LOOK_BOXES, FIRST_LOOK_SCORE, Closer, look_closer
@@ -54,12 +54,17 @@ class Tally:
 
 
 def phantoms(count: int, size_px: int, folder: Path) -> Iterator[tuple[Path, ImageRecord]]:
-    """Films with up to three small lesions of each kind, some with none; each lies on disk while its turn lasts."""
+    """Films with up to three small lesions of each kind, some with none; each lies on disk while its turn lasts.
+
+    Raises:
+        UsageError: if one cannot be written.
+    """
     for seed in range(SEEDS, SEEDS + count):
         rng = np.random.default_rng([seed, 73])
         findings = [concept for concept in SMALL for _ in range(int(rng.integers(0, 4)))]
         film = chest_radiograph(seed, size_px=size_px, findings=findings)
-        (path,) = write_radiograph_study(film, folder)
+        with writing(folder):
+            (path,) = write_radiograph_study(film, folder)
         yield path, to_record(film, record_id=f"phantom-{seed}", exhaustive_for=frozenset(SMALL))
         path.unlink()
 
@@ -188,13 +193,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     try:
         grounders = [load_grounder(folder, "cpu") for folder in args.bundle or [None]]
-        args.out.mkdir(parents=True, exist_ok=True)
+        make_folder(args.out)
         parts = []
-        with tempfile.TemporaryDirectory() as folder:
-            for title, concepts, cases in _cases(args, grounders, Path(folder)):
+        with scratch_folder() as folder:
+            for title, concepts, cases in _cases(args, grounders, folder):
                 tallies = measure(cases, concepts)
                 parts.append(_written(title, tallies, concepts, grounders, args.out))
-        (args.out / f"{args.name}.md").write_text("\n".join(parts), encoding="utf-8")
+        replace_file(args.out / f"{args.name}.md", "\n".join(parts).encode())
         print("\n".join(parts))
     except MedgroundError as error:
         say(f"error: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from medground.evaluation.detection import Detection, Floats, ImageTruth, match
+from medground.evaluation.files import replace_file
 from medground.evaluation.froc import FP_PER_IMAGE
 
 Curve = tuple[Floats, Floats]
@@ -35,7 +37,11 @@ def froc_curve(images: Sequence[ImageTruth], detections: Sequence[Detection], co
 
 
 def draw(curves: Mapping[str, Curve], path: Path, *, across: str, up: str, false_positives: bool = False) -> None:
-    """Draws named curves into one PNG; of false positives on the axis of the LUNA16 allowances."""
+    """Draws named curves into one PNG; of false positives on the axis of the LUNA16 allowances.
+
+    Raises:
+        UsageError: if it cannot be written; it is not there in part.
+    """
     canvas = Canvas(figsize=(9, 6), layout="constrained")
     axes = canvas.subplots()
     for number, (name, (x, y)) in enumerate(curves.items()):
@@ -46,4 +52,6 @@ def draw(curves: Mapping[str, Curve], path: Path, *, across: str, up: str, false
     axes.set(xlabel=across, ylabel=up, ylim=(0, 1.02))
     if curves:
         axes.legend(fontsize="small")
-    canvas.savefig(path, format="png", dpi=100)
+    picture = io.BytesIO()
+    canvas.savefig(picture, format="png", dpi=100)
+    replace_file(path, picture.getvalue())

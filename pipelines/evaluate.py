@@ -2,36 +2,45 @@
 
 phantom: synthetic studies of seeds never used in training, written as DICOM. chest, limb: the valid parts of the real
 films. Each writes NAME.json, NAME.md and NAME.scene.json.gz (what `python -m pipelines compare` reads) into --out, and
-with --train its figures into the MLflow run of that training.
+with --train its figures into the MLflow run of that training; killed between the two, the next goes on with the second.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from medground.cards.untouched import why_other_parts
 from medground.data.splits import VALID
-from medground.evaluation.files import make_folder, replace_file
+from medground.evaluation.files import make_folder, replace_file, scratch_folder, writing
 from medground.evaluation.report import to_markdown
-from medground.evaluation.scene import ENDING, Scene, report_of, save_scene
+from medground.evaluation.scene import ENDING, PHANTOM, Scene, report_of, save_scene
 from medground.inference.request import Looking
 from medground.inference.scene import Case, measure, phantom_cases
-from medground.model.grounder import load_grounder
+from medground.model.grounder import Grounder, load_grounder
 from medground.schema.anatomy import Domain
 from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.record import ImageRecord
 from medground.tracking.runs import open_run
 from pipelines.by_source import by_source_table
 from pipelines.compare import EXPERIMENT, HOME
-from pipelines.scenes import log_scene
+from pipelines.scenes import log_scene, waits_for_its_run
 from pipelines.sources import HELD_OUT_SEEDS, default_data, load_sources, say
 from pipelines.train import RUN_NOTES
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A part: the name of its files, what it is called in its scene, and the kind of its images."""
+
+    part: str
+    data: str
+    domain: Domain
 
 
 def real_cases(records: Sequence[ImageRecord], limit: int | None) -> Iterator[Case]:
@@ -68,22 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = args.part or ["phantom", "chest", "limb"]
     try:
         grounder = load_grounder(args.bundle)
-        system = f"{grounder.info.name} {grounder.info.version} ({grounder.info.sha256[:12]})"
         make_folder(args.out)
         if "phantom" in parts:
-            with tempfile.TemporaryDirectory() as folder:
+            with scratch_folder() as folder:
                 seeds = range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + args.phantoms)
-                data = f"{args.phantoms} held-out chest phantoms"
-                scene = measure(
-                    phantom_cases(seeds, Path(folder)),
-                    grounder,
-                    Domain.CHEST_RADIOGRAPH,
-                    system=system,
-                    data=data,
-                    looking=args.look,
-                    note=say,
-                )
-                write_scene(scene, args.out / "phantom")
+                what = Measured("phantom", f"{args.phantoms} held-out chest phantoms", Domain.CHEST_RADIOGRAPH)
+                _measured(args, grounder, what, [f"{PHANTOM}{seed}" for seed in seeds], _written(seeds, folder))
         real = [part for part in parts if part != "phantom"]
         if real:
             if why := why_other_parts(grounder.bundle.summary):
@@ -95,10 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                     if part == "chest"
                     else (sources.limb[VALID], Domain.LIMB_RADIOGRAPH)
                 )
-                data = f"real {domain.value}s, valid part"
-                cases = real_cases(records, args.limit)
-                scene = measure(cases, grounder, domain, system=system, data=data, looking=args.look, note=say)
-                write_scene(scene, args.out / part)
+                cases = list(real_cases(records, args.limit))
+                what = Measured(part, f"real {domain.value}s, valid part", domain)
+                _measured(args, grounder, what, [case.record.record_id for case in cases], cases)
         if args.train:
             with open_run(args.mlruns, EXPERIMENT, args.train.name, notes=args.train / RUN_NOTES, say=say) as run:
                 for part in parts:
@@ -107,6 +105,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"error: {error}")
         return error.exit_code
     return 0
+
+
+def _written(seeds: Sequence[int], folder: Path) -> Iterator[Case]:
+    """Phantoms, each in the folder when its turn comes.
+
+    Raises:
+        UsageError: if one cannot be written.
+    """
+    with writing(folder):
+        yield from phantom_cases(seeds, folder)
+
+
+def _measured(
+    args: argparse.Namespace, grounder: Grounder, what: Measured, images: Sequence[str], cases: Iterable[Case]
+) -> None:
+    """Writes the scene and the report of a part, unless it was killed before just that scene went into its run."""
+    system = f"{grounder.info.name} {grounder.info.version} ({grounder.info.sha256[:12]})"
+    look = args.look.value if args.look else None
+    file = args.out / f"{what.part}{ENDING}"
+    if args.train and waits_for_its_run(
+        file, args.train / RUN_NOTES, system=system, data=what.data, images=images, look=look
+    ):
+        say(f"{file} is whole and of this bundle; it goes into its run as it is")
+        return
+    scene = measure(cases, grounder, what.domain, system=system, data=what.data, looking=args.look, note=say)
+    write_scene(scene, args.out / what.part)
 
 
 def write_scene(scene: Scene, stem: Path) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ import torch
 from medground.data.pixels import displayed
 from medground.data.questions import sample_phrase
 from medground.data.splits import DEV, VALID
-from medground.evaluation.files import make_folder
+from medground.evaluation.files import make_folder, scratch_folder, writing
 from medground.evaluation.scene import ENDING, Scene, SceneImage
 from medground.imaging.preprocess import prepare
 from medground.inference.scene import phantom_cases
@@ -35,7 +35,7 @@ from medground.schema.result import Verdict
 from medground.tracking.runs import open_run
 from pipelines.compare import EXPERIMENT
 from pipelines.evaluate import write_scene
-from pipelines.scenes import log_scene
+from pipelines.scenes import log_scene, waits_for_its_run
 from pipelines.sources import (
     BLOOD,
     CHEST,
@@ -52,7 +52,9 @@ from pipelines.sources import (
 from pipelines.train import HOME, RUN_NOTES
 
 BOXES = 100  # per image and concept, as COCO counts
+PHANTOMS = 60
 WITH_A_BOX = ", images with a box"
+LOOK: Final = "once"
 
 
 def measure(
@@ -84,7 +86,7 @@ def measure(
         training_boxes={concept: t.boxes for concept, t in trained.items()},
         real_boxes={concept: t.real_boxes for concept, t in trained.items()},
         images=images,
-        look="once",
+        look=LOOK,
     )
 
 
@@ -143,9 +145,14 @@ def answer_of(grounder: Grounder, concept: str, raw: RawReading, domain: Domain)
 
 
 def phantom_records(part: str, count: int, folder: Path) -> tuple[ImageRecord, ...]:
-    """Chest phantoms of seeds that neither training nor fit uses, written into a folder as DICOM studies."""
+    """Chest phantoms of seeds that neither training nor fit uses, written into a folder as DICOM studies.
+
+    Raises:
+        UsageError: if they cannot be written.
+    """
     first = {DEV: TUNING_SEEDS, VALID: HELD_OUT_SEEDS}[part]
-    cases = phantom_cases(range(first, first + count), folder)
+    with writing(folder):
+        cases = tuple(phantom_cases(range(first, first + count), folder))
     return tuple(case.record.model_copy(update={"path": case.path}) for case in cases)
 
 
@@ -166,10 +173,34 @@ def label(name: str, fold: int | None, part: str) -> str:
     return f"{name}, {part} part" if fold is None else f"{name} fold {fold}, {part} part"
 
 
-def file_stem(data: str, share: float | None = None) -> str:
-    """What the files of a measurement are called: its data, and the share of prototypes in percent if it was forced."""
-    said = data if share is None else f"{data}, share {100 * share:.0f}"
-    return said.replace(", ", "-").replace(" ", "-")
+def file_stem(
+    data: str,
+    share: float | None = None,
+    *,
+    query_weight: float | None = None,
+    mirror: bool | None = None,
+    count: int = PHANTOMS,
+) -> str:
+    """What the files of a measurement are called: its data, and what of the reading was asked for otherwise.
+
+    Args:
+        data: the name of what is measured.
+        share: of the prototypes, 0 to 1; None is the bundle's, as in the next two.
+        query_weight: share of the query decoder, 0 to 1.
+        mirror: read images mirrored too.
+        count: of phantoms.
+    """
+    asked = [data]
+    asked += [] if share is None else [f"share {_percent(share)}"]
+    asked += [] if query_weight is None else [f"query {_percent(query_weight)}"]
+    asked += [] if mirror is None else ["mirrored" if mirror else "not mirrored"]
+    asked += [] if count == PHANTOMS else [f"{count} phantoms"]
+    return ", ".join(asked).replace(", ", "-").replace(" ", "-")
+
+
+def _percent(share: float) -> str:
+    """A share in percent, without a point: what follows one in a file's name is taken for its ending."""
+    return f"{100 * share:g}".replace(".", "_")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -179,7 +210,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--set", dest="name", choices=[*SETS, PHANTOM], default=CHEST, help="data set (default: cxr)")
     parse.add_argument("--part", choices=[DEV, VALID], default=DEV, help="dev to choose by, valid once at the end")
     parse.add_argument("--fold", type=int, choices=range(5), help="chest films: the fifth that training held out")
-    parse.add_argument("--count", type=int, default=60, help="phantoms (default: 60)")
+    parse.add_argument("--count", type=int, default=PHANTOMS, help="phantoms (default: %(default)s)")
     parse.add_argument("--fractured-only", action="store_true", help="leave out images without a box")
     parse.add_argument("--query-weight", type=float, help="share of the query decoder (default: the bundle's)")
     parse.add_argument(
@@ -203,11 +234,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         grounder, system = _reader(args)
         make_folder(args.out)
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             if args.name == PHANTOM and args.count < 1:
                 raise UsageError(f"--count {args.count}: there must be 1 phantom or more")
             if args.name == PHANTOM:
-                records = phantom_records(args.part, args.count, Path(folder))
+                records = phantom_records(args.part, args.count, folder)
             else:
                 records = part_of(load_sources(args.data, fold=args.fold, only=(args.name,)), args.name, args.part)
             _measured(args, grounder, system, records)
@@ -233,18 +264,38 @@ def _reader(args: argparse.Namespace) -> tuple[Grounder, str]:
     return Grounder(bundle, query_weight=args.query_weight, mirror=args.mirror), system
 
 
+def data_of(args: argparse.Namespace) -> str:
+    """The name of what a command line measures."""
+    return label(args.name, args.fold, args.part) + (WITH_A_BOX if args.fractured_only else "")
+
+
+def stem_of(args: argparse.Namespace) -> str:
+    """What the files are called that a command line writes."""
+    count = args.count if args.name == PHANTOM else PHANTOMS
+    return file_stem(data_of(args), args.share, query_weight=args.query_weight, mirror=args.mirror, count=count)
+
+
 def _measured(args: argparse.Namespace, grounder: Grounder, system: str, records: Sequence[ImageRecord]) -> None:
-    """Writes the scene and its reports; with `--train` also into the run of that training."""
-    data = label(args.name, args.fold, args.part)
+    """Writes the scene and its reports; with `--train` also into the run of that training.
+
+    Killed between the two, the next goes on with the second.
+    """
+    data = data_of(args)
     if args.fractured_only:
-        records, data = [record for record in records if record.regions], f"{data}{WITH_A_BOX}"
-    stem = args.out / file_stem(data, args.share)
+        records = [record for record in records if record.regions]
     as_fitted = all(forced is None for forced in (args.share, args.query_weight, args.mirror))
-    write_scene(measure(grounder, records, system=system, data=data, answered=as_fitted), stem)
+    stem = args.out / stem_of(args)
+    file, images = stem.with_suffix(ENDING), [record.record_id for record in records]
+    if args.train and waits_for_its_run(
+        file, args.train / RUN_NOTES, system=system, data=data, images=images, look=LOOK, answered=as_fitted
+    ):
+        say(f"{file} is whole and of this bundle; it goes into its run as it is")
+    else:
+        write_scene(measure(grounder, records, system=system, data=data, answered=as_fitted), stem)
     if args.train:
         shown = {record.record_id: record for record in records}
         with open_run(args.mlruns, EXPERIMENT, args.train.name, notes=args.train / RUN_NOTES, say=say) as run:
-            log_scene(run, stem.name, stem.with_suffix(ENDING), pixels=lambda name: displayed(shown[name]))
+            log_scene(run, stem.name, file, pixels=lambda name: displayed(shown[name]))
 
 
 if __name__ == "__main__":

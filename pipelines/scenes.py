@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,13 +15,15 @@ from medground.evaluation.detection import (
     average_precision_statistic,
     mean_statistic,
 )
+from medground.evaluation.files import scratch_folder
 from medground.evaluation.normal_images import false_boxes_statistic
 from medground.evaluation.resampled import absent_error_statistic, auroc_statistic, ece_statistic, froc_statistic
 from medground.evaluation.scene import Scene, load_scene
 from medground.evaluation.size_range import LARGE, MEDIUM, SMALL
+from medground.schema.errors import UsageError
 from medground.tracking import figures
 from medground.tracking.figures import Figure
-from medground.tracking.runs import RunLog
+from medground.tracking.runs import RunLog, RunNotes
 from pipelines.curves import draw, froc_curve, precision_recall
 from pipelines.worst_cases import Pixels, write_worst_cases
 
@@ -107,25 +109,88 @@ def figure(name: str, interval: Interval, n: int | None = None) -> Figure:
 def log_scene(run: RunLog, part: str, path: Path, *, pixels: Pixels | None = None) -> None:
     """Puts the figures of a scene file, the file, its curves and its worst cases into a child run `evaluation PART`.
 
+    Once all of it is in the store the notes of the run say so, see `is_logged`; until then it can be done again.
+
     Args:
         run: of the training.
         part: of the data.
         path: the scene file.
         pixels: of an image, for the sheet of worst cases; what it gives is then kept in MLflow's store. None draws the
             boxes alone.
+
+    Raises:
+        UsageError: if the file is no scene, or there is no room for the pictures.
     """
-    scene = load_scene(path)
+    scene, digest = load_scene(path), _digest(path)
     with run.child(f"evaluation {part}", kind="evaluation") as child:
         child.parameters({"system": scene.system, "data": scene.data, "images": len(scene.images)})
         child.figures(figures_of(scene))
         child.artifact(path)
-        with tempfile.TemporaryDirectory() as folder:
-            for plot in _plots(scene, Path(folder)):
+        with scratch_folder() as folder:
+            for plot in _plots(scene, folder):
                 child.artifact(plot, "plots")
-            sheet = Path(folder) / "worst_cases.png"
+            sheet = folder / "worst_cases.png"
             boxes = {concept: scene.detections(concept) for concept in scene.rarest_first()}
             if write_worst_cases(scene.truth(), boxes, sheet, pixels=pixels):
                 child.artifact(sheet)
+    if child.is_whole:
+        run.note(_noted(path), f"{run.run_id} {digest}")
+
+
+def is_logged(path: Path, notes: Path) -> bool:
+    """Whether all of a scene file, as it now is, was put into the run that the notes know.
+
+    Args:
+        path: the scene file.
+        notes: of the training whose run it is.
+    """
+    try:
+        kept = RunNotes(notes)
+        return kept.find(_noted(path)) == f"{kept.find('run')} {_digest(path)}"
+    except OSError:
+        return False
+
+
+def waits_for_its_run(
+    path: Path,
+    notes: Path,
+    *,
+    system: str,
+    data: str,
+    images: Sequence[str],
+    look: str | None = None,
+    answered: bool = False,
+) -> bool:
+    """Whether a scene is there and whole that is to be logged only: whoever measured it was killed before it was.
+
+    Args:
+        path: the scene file.
+        notes: of the training whose run it goes into.
+        system: what measures, as in the scene; with the hash of its bundle.
+        data: the name of what is measured.
+        images: their ids, in order.
+        look: how closely they are looked at, as in the scene.
+        answered: there must be answers.
+    """
+    if not path.is_file() or is_logged(path, notes):
+        return False
+    try:
+        scene = load_scene(path)
+    except UsageError:
+        return False
+    if answered and not any(image.answers for image in scene.images):
+        return False
+    same = (scene.system, scene.data, scene.look) == (system, data, look)
+    return same and [image.image_id for image in scene.images] == list(images)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _noted(path: Path) -> str:
+    """The name of the note that a scene file was logged."""
+    return f"logged {path.name}"
 
 
 def _plots(scene: Scene, folder: Path) -> Iterator[Path]:

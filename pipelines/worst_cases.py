@@ -5,6 +5,7 @@ With pixels of real patients the sheet is as confidential as they are; where it 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from medground.evaluation.detection import Detection, ImageTruth
+from medground.evaluation.files import replace_file
 from medground.evaluation.worst_cases import TILES, WorstCase, worst_cases
 from medground.imaging.overlay import COLOURS
 
@@ -45,10 +47,15 @@ def write_worst_cases(
 
     Returns:
         The cases, row by row; without any, nothing is written.
+
+    Raises:
+        UsageError: if it cannot be written; it is not there in part.
     """
     cases = worst_cases(images, detections, tiles=tiles)
     if cases:
-        draw_cases(cases, images, pixels).save(path, format="PNG")
+        picture = io.BytesIO()
+        draw_cases(cases, images, pixels).save(picture, format="PNG")
+        replace_file(path, picture.getvalue())
     return cases
 
 

@@ -5,12 +5,12 @@ r"""Trains another detector under the conditions of ours, and writes what it fin
   dfine    D-FINE of transformers, random weights, the widths of its smallest published model
 
 Images are kept, seen in views, and measured in the frame of our own recipe for the data set. All see the same samples
-in the same order, for the same number of steps. With several --rates each is tried for --trial-steps steps, and the one
+in the same order, for as many steps as you say. With several --rates each is tried for --trial-steps steps, and the one
 that finds most on the development part is taken; try the same number for every system.
 
   python -m benchmarks.peers --peer conv --data ../shared/data --set fracatlas --steps 4000 \
       --rates 3e-4,1e-3 --out out/peers/conv
-  python -m pipelines compare OURS/fracatlas.scene.json.gz out/peers/conv/valid.scene.json.gz
+  python -m pipelines campaign limb --peers out/peers/conv
 
 --out then holds checkpoint.safetensors, plan.json, a folder for each trial, and PART.scene.json.gz, PART.json and
 PART.md for each --part. After a kill the same command with --resume goes on where it was.
@@ -32,10 +32,9 @@ from benchmarks.peers.pipeline_data import PipelineData
 from benchmarks.peers.train import PeerData, Plan, built, choose_rate, fit
 from benchmarks.peers.transformers_detector import dfine, rtdetr
 from medground.data.splits import DEV, VALID
-from medground.evaluation.report import to_markdown
-from medground.evaluation.scene import ENDING, report_of, save_scene
-from medground.schema.errors import MedgroundError
+from medground.schema.errors import MedgroundError, UsageError
 from pipelines.allocator import keep_freed_memory
+from pipelines.evaluate import write_scene
 from pipelines.sources import BLOOD, CHEST, LIMB, default_data, say
 
 PEERS: dict[str, Callable[[int, Size], Peer]] = {"conv": conv, "rtdetr": rtdetr, "dfine": dfine}
@@ -99,12 +98,8 @@ def run(args: argparse.Namespace, data: PeerData) -> None:
     fit(peer, plan, data, args.out, say, resume=args.resume)
     system = f"{args.peer} {args.model_size} ({plan.digest()[:12]})"
     for part in args.part or [VALID]:
-        scene = look(peer, data.images(part), data, system=system, name=f"{name}, {part} part")
-        report = report_of(scene)
-        save_scene(scene, args.out / f"{part}{ENDING}")
-        (args.out / f"{part}.json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        (args.out / f"{part}.md").write_text(to_markdown(report), encoding="utf-8")
-        print(to_markdown(report))
+        scene = look(peer, data.images(part), data, view_px=args.size, system=system, name=f"{name}, {part} part")
+        write_scene(scene, args.out / part)
 
 
 def main(argv: Sequence[str] | None = None, data: PeerData | None = None) -> int:
@@ -114,6 +109,8 @@ def main(argv: Sequence[str] | None = None, data: PeerData | None = None) -> int
     keep_freed_memory()
     try:
         if data is None:
+            if args.fold is not None and args.set != CHEST:
+                raise UsageError(f"--fold is of {CHEST}; {args.set} has published parts")
             data = PipelineData.load(
                 args.set, args.data, fold=args.fold, size_px=args.size, batch=args.batch, seed=args.seed
             )

@@ -27,7 +27,7 @@ from medground.training.batch import Batch
 BINS = 16
 PRIOR = 0.01  # of a location holding a concept (RetinaNet, Lin et al., 2017, section 4.1)
 GIOU, DISTRIBUTION = 2.5, 0.5  # weights of the losses beside the score's 1, as our recipe has them
-PRE_NMS, NMS_IOU, KEPT = 300, 0.6, 100  # of each concept
+PRE_NMS, NMS_IOU, KEPT = 300, 0.5, 100  # of each concept
 
 
 @dataclass(frozen=True, slots=True)

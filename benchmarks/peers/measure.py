@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.peers.peer import Found, Peer
+from benchmarks.peers.tiles import by_tiles
 from medground.evaluation.detection import ap_by_concept, mean_average_precision
 from medground.evaluation.scene import Box, Scene, SceneImage
 from medground.imaging.letterbox import Letterbox
@@ -34,13 +35,14 @@ class Counted(Protocol):
         ...
 
 
-def look(peer: Peer, images: Images, counted: Counted, *, system: str, name: str) -> Scene:
+def look(peer: Peer, images: Images, counted: Counted, *, view_px: int, system: str, name: str) -> Scene:
     """Runs a peer over images one by one.
 
     Args:
         peer: trained; left in evaluation mode.
         images: truth and model frame of each.
         counted: concepts in the order of the peer's columns.
+        view_px: side of the views that the peer learned from; unless it reads any frame, it is shown as much at once.
         system: name of what is measured.
         name: of the data set and its part.
 
@@ -51,7 +53,8 @@ def look(peer: Peer, images: Images, counted: Counted, *, system: str, name: str
     seen = []
     for record, image in images:
         with torch.inference_mode():
-            (found,) = peer.detect(image.pixels_HW[None, None])
+            whole = peer.any_frame
+            found = peer.detect(image.pixels_HW[None, None])[0] if whole else by_tiles(peer, image.pixels_HW, view_px)
         seen.append(
             SceneImage(
                 image_id=record.record_id,

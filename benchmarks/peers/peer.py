@@ -37,7 +37,14 @@ class Found:
 
 
 class Peer(nn.Module, ABC):
-    """A detector of a closed list of concepts."""
+    """A detector of a closed list of concepts.
+
+    Attributes:
+        any_frame: it reads a frame of any size as it read its views, since boxes are told in pixels. One that tells
+            them as shares of what it is shown can only be shown as much as it learned from; a frame is cut into tiles.
+    """
+
+    any_frame = True
 
     @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,9 +1,15 @@
 """RT-DETRv2 and D-FINE as transformers builds them, with random weights.
 
-Nothing is pretrained, and three defaults of the library suit pretrained weights only. Here the norms of the backbone
-learn; every batch norm starts at one, as in the published code (the library draws those of RT-DETRv2's neck with a
-deviation of a hundredth, after which it hardly learns); and the prior of a score is the published hundredth whatever
-the number of concepts. Losses, matching and denoising are the library's. All of it runs without torchvision and timm.
+Nothing is pretrained, and several defaults of the library suit pretrained weights only. Here the norms of the backbone
+learn; the prior of a score is the published hundredth whatever the number of concepts; and weights begin as in the
+published code (`_as_published`): the library draws all but the backbone's with a deviation of a hundredth, the batch
+norms of RT-DETRv2's neck among them, after which both hardly learn.
+
+Losses, matching and denoising are the library's. For D-FINE those of version 5.24 are not the published ones: scores
+and boxes of the last layer but one are not judged, the last layer learns where edges lie from denoising alone, and
+layers are matched one by one; what is measured is D-FINE as the library trains it. Boxes and anchors of both are shares
+of what they are shown, so frames are read in tiles of the size of their views. All of it runs without torchvision and
+timm.
 
 Legend: B images, L decoder layers, Q queries, C concepts, N boxes.
 """
@@ -27,7 +33,7 @@ from benchmarks.peers.peer import Found, Peer, Size
 from medground.training.batch import Batch
 
 QUERIES = {Size.SMALL: 100, Size.TINY: 20}
-KEPT = 300  # boxes of an image over all concepts, as the library's own post-processing keeps
+DRAWN = (0.0075, 0.0125)  # deviation of weights that the library drew with its default of a hundredth
 NEVER = -30.0  # a score that neither costs nor teaches: the varifocal loss weighs it by its square
 
 
@@ -39,11 +45,11 @@ class TransformersDetector(Peer):
     count as wrong.
     """
 
+    any_frame = False
+
     def __init__(self, network: Any) -> None:
         super().__init__()
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.reset_parameters()
+        _as_published(network)
         own = network.loss_function
 
         def judged_loss(logits: Tensor, labels: list[dict[str, Tensor]], *others: Any, **named: Any) -> Any:
@@ -61,11 +67,11 @@ class TransformersDetector(Peer):
         return {"loss": self.network(pixel_values=_colour(batch.images_BCHW), labels=labels_of(batch)).loss}
 
     def detect(self, images_BCHW: Tensor) -> list[Found]:
-        """The best `KEPT` pairs of query and concept of each image."""
+        """Every pair of query and concept of each image."""
         out = self.network(pixel_values=_colour(images_BCHW))
         rows, columns = images_BCHW.shape[2:]
         return [
-            best(logits_QC.sigmoid(), boxes_Q4, columns=columns, rows=rows)
+            pairs(logits_QC.sigmoid(), boxes_Q4, columns=columns, rows=rows)
             for logits_QC, boxes_Q4 in zip(out.logits, out.pred_boxes, strict=True)
         ]
 
@@ -83,13 +89,36 @@ def labels_of(batch: Batch) -> list[dict[str, Tensor]]:
     return labels
 
 
-def best(scores_QC: Tensor, boxes_cxcywh_norm_Q4: Tensor, *, columns: int, rows: int) -> Found:
-    """The best `KEPT` pairs of query and concept, with boxes in pixels of the frame."""
-    scores_N, flat_N = scores_QC.flatten().topk(min(KEPT, scores_QC.numel()))
+def pairs(scores_QC: Tensor, boxes_cxcywh_norm_Q4: Tensor, *, columns: int, rows: int) -> Found:
+    """Every pair of query and concept, surest first, with boxes in pixels of what was shown."""
+    scores_N, flat_N = scores_QC.flatten().sort(descending=True, stable=True)
     query_N, concept_N = flat_N // scores_QC.shape[1], flat_N % scores_QC.shape[1]
     middle_N2, size_N2 = boxes_cxcywh_norm_Q4[query_N, :2], boxes_cxcywh_norm_Q4[query_N, 2:]
     share_N4 = torch.cat([middle_N2 - size_N2 / 2, middle_N2 + size_N2 / 2], -1)
     return Found(share_N4 * share_N4.new_tensor([columns, rows, columns, rows]), scores_N, concept_N)
+
+
+def _as_published(network: nn.Module) -> None:
+    """Draws weights as `_reset_parameters` of the published RT-DETR and D-FINE do, where the library draws others.
+
+    Layers begin as torch's do; what maps queries and their positions is drawn by Glorot's rule; heads that correct an
+    anchor begin by correcting nothing. What the library sets on purpose (priors, sampling points) stays.
+    """
+    for name, module in network.named_modules():
+        drawn = isinstance(module, nn.Linear | nn.Conv2d) and "backbone" not in name and _is_drawn(module.weight)
+        if drawn or isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Linear) and (".query_pos_head." in name or ".enc_output." in name):
+            nn.init.xavier_uniform_(module.weight)
+        if name.endswith(("enc_bbox_head", "pre_bbox_head")):
+            last = [layer for layer in module.modules() if isinstance(layer, nn.Linear)][-1]
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+
+def _is_drawn(weight: Tensor) -> bool:
+    return DRAWN[0] <= float(weight.detach().std()) <= DRAWN[1]
 
 
 def rtdetr(concepts: int, size: Size) -> TransformersDetector:

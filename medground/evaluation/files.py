@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from medground.schema.errors import UsageError
@@ -17,7 +18,7 @@ def make_folder(path: Path) -> None:
     Raises:
         UsageError: if it cannot be made.
     """
-    with _told(path):
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
@@ -31,7 +32,7 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         UsageError: if it cannot be written, e.g. on a full disk; what was there before still is.
     """
-    with _told(path):
+    with writing(path):
         beside = path.with_name(f".medground-{secrets.token_hex(8)}")
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # less the umask
         try:
@@ -47,9 +48,33 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder for as long as the block lasts, where the system keeps what is soon gone.
+
+    Raises:
+        UsageError: if it cannot be made.
+    """
+    with ExitStack() as held:
+        with writing(Path(os.environ.get("TMPDIR", "/tmp"))):
+            folder = held.enter_context(tempfile.TemporaryDirectory())
+        yield Path(folder)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tells of what a block could not write.
+
+    Args:
+        path: what it writes, or the folder that it writes into.
+
+    Raises:
+        UsageError: if the system refused.
+    """
     try:
         yield
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        said: BaseException | None = error
+        while isinstance(said, OSError) and not said.strerror:  # pydicom raises it anew, with more words
+            said = said.__cause__
+        reason = said.strerror if isinstance(said, OSError) else type(error).__name__
         raise UsageError(f"{path} cannot be written ({reason}); make room, or name another folder") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmarks.peers.dense_detector import conv, thinned
 from benchmarks.peers.measure import Images, detections, look, mean_ap50
 from benchmarks.peers.peer import Found, Peer, Size
 from benchmarks.peers.train import CHECKPOINT, Plan, built, choose_rate, fit, share_of_rate
-from benchmarks.peers.transformers_detector import KEPT, best, dfine, labels_of, rtdetr
+from benchmarks.peers.transformers_detector import dfine, labels_of, pairs, rtdetr
 from medground.evaluation.scene import load_scene, save_scene
 from medground.imaging.letterbox import Letterbox
 from medground.imaging.preprocess import BLACK, ModelImage
@@ -24,6 +25,7 @@ from medground.schema.errors import CheckpointError
 from medground.schema.record import ImageRecord, Region
 from medground.training.batch import Batch
 from pipelines.compare import compare
+from tests.full_disk import no_file_longer_than
 
 CONCEPTS = ("square", "dim_square")
 SIZE_PX = 64
@@ -106,10 +108,10 @@ def test_a_peer_learns_four_films_by_heart_and_its_scene_stands_beside_another(
 ) -> None:
     data, plan = Squares(), _plan(name, steps, rate)
     peer = built(SYSTEMS[name], plan)
-    before = look(peer, data.images("valid"), data, system="untrained", name="squares, valid part")
+    before = look(peer, data.images("valid"), data, view_px=SIZE_PX, system="untrained", name="squares, valid part")
     assert (mean_ap50(before) or 0.0) < 0.1
     assert fit(peer, plan, data, tmp_path, _quiet)
-    after = look(peer, data.images("valid"), data, system=name, name="squares, valid part")
+    after = look(peer, data.images("valid"), data, view_px=SIZE_PX, system=name, name="squares, valid part")
     ap50 = mean_ap50(after)
     assert ap50 is not None
     assert ap50 >= 0.75  # .88 to 1 on four processors; untrained 0
@@ -209,20 +211,19 @@ def test_labels_are_centres_and_sizes_in_shares_of_the_frame() -> None:
         assert label["class_labels"].tolist() == [0, 1]
 
 
-def test_the_best_pairs_of_query_and_concept_are_kept_in_pixels() -> None:
+def test_pairs_of_query_and_concept_come_in_pixels_surest_first() -> None:
     scores_QC = torch.tensor([[0.1, 0.9], [0.8, 0.2]])
-    found = best(scores_QC, torch.tensor([[0.5, 0.5, 0.5, 0.25], [0.25, 0.5, 0.5, 1.0]]), columns=64, rows=32)
+    found = pairs(scores_QC, torch.tensor([[0.5, 0.5, 0.5, 0.25], [0.25, 0.5, 0.5, 1.0]]), columns=64, rows=32)
     assert found.scores_N.tolist() == pytest.approx([0.9, 0.8, 0.2, 0.1])
     assert found.concept_N.tolist() == [1, 0, 1, 0]
     assert found.boxes_N4[:2].tolist() == [[16, 12, 48, 20], [0, 0, 32, 32]]
-    assert len(best(torch.rand(200, 3), torch.rand(200, 4), columns=64, rows=64).scores_N) == KEPT
 
 
 def test_doubles_of_one_concept_are_dropped_and_of_another_kept() -> None:
     boxes_A4 = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30]])
     found = thinned(torch.tensor([[0.9, 0.1], [0.8, 0.6], [0.3, 0.2]]), boxes_A4)
-    pairs = [(int(c), round(float(s), 3)) for c, s in zip(found.concept_N, found.scores_N, strict=True)]
-    assert pairs == [(0, 0.9), (0, 0.3), (1, 0.6), (1, 0.2)]
+    kept = [(int(c), round(float(s), 3)) for c, s in zip(found.concept_N, found.scores_N, strict=True)]
+    assert kept == [(0, 0.9), (0, 0.3), (1, 0.6), (1, 0.2)]
 
 
 def test_boxes_are_scaled_to_the_stored_image_clipped_and_counted_by_concept() -> None:
@@ -249,6 +250,30 @@ def test_the_command_trains_measures_and_goes_on(tmp_path: Path, monkeypatch: py
     assert load_scene(tmp_path / "valid.scene.json.gz") == first
     plan = Plan.model_validate_json((tmp_path / "plan.json").read_text())
     assert (plan.steps, plan.data, plan.learning_rate in {1e-3, 2e-3}) == (4, "bccd fold 1", True)
+
+
+def test_reports_that_cannot_be_written_are_told_and_the_scene_comes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = _command()
+    line = ["--peer", "conv", "--set", "bccd", "--steps", "1", "--size", "64", "--batch", "4", "--model-size", "tiny"]
+    line += ["--out", str(tmp_path), "--resume"]
+    monkeypatch.setattr(torch, "set_num_threads", _quiet)
+    (tmp_path / "valid.md").mkdir()
+    assert command(line, Squares()) == 2
+    said = capsys.readouterr()
+    assert "valid.md cannot be written (Is a directory)" in said.err
+    assert said.out == ""
+    (tmp_path / "valid.md").rmdir()
+    (tmp_path / "valid.json").unlink()
+    plan = (tmp_path / "plan.json").stat().st_size
+    with no_file_longer_than(plan):  # it is trained, and no report fits
+        assert command(line, Squares()) == 2
+    assert re.search(r"error: .*valid.json cannot be written \(File too large\); make room", capsys.readouterr().err)
+    assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, "plan.json"}
+    assert command(line, Squares()) == 0
+    assert {path.name for path in tmp_path.glob("valid*")} == {"valid.json", "valid.md", "valid.scene.json.gz"}
+    assert capsys.readouterr().out == (tmp_path / "valid.md").read_text() + "\n"
 
 
 def _command() -> Callable[..., int]:

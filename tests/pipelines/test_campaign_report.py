@@ -145,15 +145,26 @@ def test_peers_of_the_same_images_are_the_last_columns_their_folds_together(tmp_
     for fold, arm in enumerate(arms):
         kept(tmp_path, arm, look, scene("s", fold, hit=True, by=("one", "two")))
     peers = [peer(tmp_path / f"conv{k}", "conv", scene("c", k, hit=False, by=("one", "two"))) for k in range(2)]
-    peers.append(peer(tmp_path / "elsewhere", "dfine", scene("d", 7, hit=True)))
     text = report("chest-folds", arms, tmp_path, peers)
     assert "| figure | n | best | conv |" in text
-    assert "dfine" not in text
     (row,) = [line for line in text.splitlines() if line.startswith("| ap50/mean")]
     ours, theirs = row.split("|")[3:5]
     assert ours.strip() == "1.000 [1.000, 1.000]"
     assert "(-" in theirs
     assert "### conv, by source" in text
+
+
+def test_a_peer_of_other_images_or_of_some_twice_is_refused(tmp_path):
+    look = Look("cxr", "valid")
+    arms = [Arm("best", "cxr", fold, (look,)) for fold in range(2)]
+    for fold, arm in enumerate(arms):
+        kept(tmp_path, arm, look, scene("s", fold, hit=True))
+    one = peer(tmp_path / "one", "conv", scene("c", 0, hit=False))
+    again = peer(tmp_path / "again", "conv", scene("c", 0, hit=True))
+    with pytest.raises(UsageError, match="conv was measured on other images"):
+        report("chest-folds", arms, tmp_path, [one])  # a fold is missing
+    with pytest.raises(UsageError, match="two folders of conv"):
+        report("chest-folds", arms, tmp_path, [one, again])
 
 
 def test_a_peer_that_is_not_done_is_named(tmp_path):

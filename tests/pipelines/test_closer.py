@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from medground.model.grounder import Grounder
 from medground.schema.errors import UsageError
 from pipelines.closer import SMALL, _folds_of, main, phantoms
 from pipelines.fit import LIMB_NAME
+from tests.full_disk import no_file_longer_than
 from tests.model.shapes import trained_bundle
 
 
@@ -42,6 +45,27 @@ def test_every_way_reads_the_same_films(tmp_path: Path, size: int, capsys: pytes
     assert len(scenes) == len(Looking)
     assert len({tuple((i.image_id, i.truths) for i in scene.images) for scene in scenes}) == 1
     assert (tmp_path / "phantom.md").read_text(encoding="utf-8") == text.rstrip("\n") + "\n"
+
+
+def test_what_cannot_be_written_is_told_and_nothing_is_half_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    job = ["--sizes", "256", "--count", "1", "--threads", "1", "--out", str(tmp_path / "out")]
+    with no_file_longer_than(100_000):
+        assert main(job) == 2
+    assert re.search(r"error: .*scratch.* cannot be written \(File too large\)", capsys.readouterr().err)
+    assert list((tmp_path / "out").iterdir()) == list(scratch.iterdir()) == []
+    (tmp_path / "out" / "phantom.md").mkdir()
+    assert main(job) == 2
+    said = capsys.readouterr()
+    assert re.search(r"error: .*phantom.md cannot be written \(Is a directory\)", said.err)
+    assert said.out == ""
+    assert len([load_scene(path) for path in (tmp_path / "out").glob("*") if path.name != "phantom.md"]) == len(Looking)
+    (tmp_path / "file").write_bytes(b"")
+    assert main([*job[:-1], str(tmp_path / "file")]) == 2
+    assert "file cannot be written (File exists)" in capsys.readouterr().err
 
 
 def test_without_large_films_there_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

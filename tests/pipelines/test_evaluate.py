@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 
 from medground.evaluation.report import EvaluationReport
 from medground.evaluation.scene import ENDING, load_scene
 from medground.schema.errors import UsageError
 from pipelines.evaluate import main, write_scene
+from pipelines.scenes import is_logged
+from pipelines.train import RUN_NOTES
 from tests.evaluation.made_scene import made
 from tests.full_disk import no_file_longer_than
 
@@ -65,3 +69,30 @@ def test_a_place_that_is_no_folder_is_told(tmp_path, capsys):
     (tmp_path / "out").write_bytes(b"")
     assert main(["--part", "phantom", "--out", str(tmp_path / "out"), "--threads", "1"]) == 2
     assert "out cannot be written (File exists)" in capsys.readouterr().err
+
+
+def test_phantoms_that_do_not_fit_on_the_disk_are_told(tmp_path, capsys, monkeypatch):
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    with no_file_longer_than(100_000):
+        assert main(["--part", "phantom", "--phantoms", "1", "--out", str(tmp_path / "out"), "--threads", "1"]) == 2
+    assert "cannot be written (File too large); make room" in capsys.readouterr().err
+    assert files(tmp_path / "out") == files(scratch) == []
+
+
+@pytest.mark.slow
+def test_a_scene_that_did_not_get_into_its_run_is_only_logged_by_the_next(tmp_path, capsys):
+    work = tmp_path / "work"
+    job = ["--part", "phantom", "--phantoms", "1", "--threads", "1", "--out", str(work)]
+    assert main(job) == 0  # as killed after that: no run has it
+    made, training = (
+        (work / f"phantom{ENDING}").stat().st_mtime_ns,
+        ["--train", str(work), "--mlruns", str(tmp_path / "mlruns")],
+    )
+    assert main([*job, *training]) == 0
+    assert (work / f"phantom{ENDING}").stat().st_mtime_ns == made
+    assert "goes into its run as it is" in capsys.readouterr().err
+    assert is_logged(work / f"phantom{ENDING}", work / RUN_NOTES)
+    assert main([*job, *training, "--look", "once"]) == 0  # another way of looking
+    assert load_scene(work / f"phantom{ENDING}").look == "once"
+    assert (work / f"phantom{ENDING}").stat().st_mtime_ns > made

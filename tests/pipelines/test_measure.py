@@ -1,19 +1,31 @@
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import medground
 from medground.data.splits import DEV, VALID
-from medground.evaluation.scene import Scene, load_scene, report_of
+from medground.evaluation.scene import ENDING, Scene, load_scene, report_of
 from medground.model.bundle_write import save_bundle
 from medground.model.grounder import Grounder
 from medground.schema.anatomy import Domain
 from medground.schema.errors import UsageError
 from medground.schema.result import Verdict
-from pipelines.measure import file_stem, label, main, measure, part_of, phantom_records
-from pipelines.scenes import figures_of
+from medground.tracking.store import open_store
+from pipelines.measure import file_stem, label, main, measure, parser, part_of, phantom_records, stem_of
+from pipelines.scenes import figures_of, is_logged
 from pipelines.sources import CHEST, HELD_OUT_SEEDS, TUNING_SEEDS, Sources, nothing
+from pipelines.train import RUN_NOTES
 from tests.data.made_records import disc_record
+from tests.full_disk import no_file_longer_than
 from tests.model.shapes import FILM, trained_bundle
 
 
@@ -101,11 +113,20 @@ def test_phantoms_are_of_seeds_of_their_own_and_known_for_phantoms(tmp_path):
     assert len({image.image_id for image in scene.images}) == 2
 
 
-def test_files_are_called_by_what_was_measured_and_by_a_share_that_was_forced():
+def test_files_are_called_by_what_was_measured_and_by_what_was_asked_for_otherwise():
     assert file_stem("cxr fold 3, dev part") == "cxr-fold-3-dev-part"
     stems = [file_stem("bccd, dev part", share) for share in (None, 0.0, 0.2, 0.4, 0.5)]
     assert stems == ["bccd-dev-part", *(f"bccd-dev-part-share-{percent}" for percent in (0, 20, 40, 50))]
-    assert not any("." in stem for stem in stems)  # the rest would be taken for an ending
+    asked = ["--share 0.4", "--share 0.404", "--query-weight 0", "--query-weight 0.25", "--mirror", "--no-mirror"]
+    asked += ["--share 0 --no-mirror", "--query-weight 0 --no-mirror", "--count 61", "--fractured-only", ""]
+    more = {words: stem_of(parser().parse_args(["--set", "phantom", *words.split()])) for words in asked}
+    assert len(set(more.values())) == len(asked)
+    assert more[""] == "phantom-dev-part"
+    assert more["--share 0.4"] == "phantom-dev-part-share-40"
+    assert more["--query-weight 0 --no-mirror"] == "phantom-dev-part-query-0-not-mirrored"
+    assert more["--count 61"] == "phantom-dev-part-61-phantoms"
+    assert stem_of(parser().parse_args(["--set", "cxr", "--count", "61"])) == "cxr-dev-part"  # it has no phantoms
+    assert not any("." in stem for stem in (*stems, *more.values()))  # the rest would be taken for an ending
 
 
 def test_a_share_is_forced_without_another_bundle(tmp_path):
@@ -113,9 +134,9 @@ def test_a_share_is_forced_without_another_bundle(tmp_path):
     common = ["--bundle", str(tmp_path / "bundle"), "--set", "phantom", "--count", "2", "--out", str(tmp_path)]
 
     def scene(*more: str) -> Scene:
-        share = more[1] if more else None
-        assert main([*common, "--threads", "1", *more]) == 0
-        return load_scene(tmp_path / f"{file_stem('phantom, dev part', share and float(share))}.scene.json.gz")
+        job = [*common, "--threads", "1", *more]
+        assert main(job) == 0
+        return load_scene(tmp_path / f"{stem_of(parser().parse_args(job))}{ENDING}")
 
     own, none, half = scene(), scene("--share", "0"), scene("--share", "0.5")
     assert own.data == none.data == half.data == "phantom, dev part"
@@ -125,3 +146,88 @@ def test_a_share_is_forced_without_another_bundle(tmp_path):
     assert not any(image.answers for one in (none, half) for image in one.images)
     assert main([*common, "--count", "0"]) == 2
     assert main([*common, "--share", "1.5"]) == 2
+
+
+def test_a_reading_does_not_take_the_place_of_another(tmp_path):
+    save_bundle(trained_bundle(), tmp_path / "bundle")
+    common = ["--bundle", str(tmp_path / "bundle"), "--set", "phantom", "--out", str(tmp_path), "--threads", "1"]
+    readings = {"1": [], "1 mirrored": ["--mirror"], "1 not": ["--no-mirror"], "1 query": ["--query-weight", "0"]}
+    for more in (["--count", "2"], *(["--count", "1", *each] for each in readings.values())):
+        assert main([*common, *more]) == 0
+    scenes = [load_scene(path) for path in sorted(tmp_path.glob(f"*{ENDING}"))]
+    assert len(scenes) == 5
+    assert len({(scene.system, len(scene.images)) for scene in scenes}) == 5
+
+
+KILLED = """
+import os, signal, sys
+from importlib import import_module
+import pipelines.measure
+room, name = sys.argv[1].rsplit(".", 1)
+setattr(import_module(room), name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+pipelines.measure.main(sys.argv[2:])
+"""
+
+
+def killed_at(function: str, job: list[str]) -> None:
+    """What a measurement leaves that is killed where it calls a function."""
+    command = [sys.executable, "-c", KILLED, function, *job]
+    environment = os.environ | {"PYTHONPATH": str(Path(medground.__file__).parents[1])}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+
+
+@pytest.mark.slow
+def test_killed_before_its_scene_was_in_its_run_it_is_only_logged_by_the_next(tmp_path, capsys):
+    save_bundle(trained_bundle(), tmp_path / "bundle")
+    work, home = tmp_path / "work", tmp_path / "mlruns"
+    work.mkdir()
+    job = ["--bundle", str(tmp_path / "bundle"), "--set", "phantom", "--count", "2", "--out", str(work)]
+    job += ["--train", str(work), "--mlruns", str(home), "--threads", "1"]
+    file, notes = work / f"{stem_of(parser().parse_args(job))}{ENDING}", work / RUN_NOTES
+    killed_at("pipelines.measure.log_scene", job)
+    made = file.stat().st_mtime_ns
+    assert not is_logged(file, notes)
+    killed_at("pipelines.scenes.draw", job)  # half of it is in its run
+    assert not is_logged(file, notes)
+    assert main(job) == 0
+    assert file.stat().st_mtime_ns == made  # no image was read for it again
+    assert "goes into its run as it is" in capsys.readouterr().err
+    assert is_logged(file, notes)
+    client, experiment = open_store(home, "medground")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment])}
+    child = f"evaluation {file.name.removesuffix(ENDING)}"
+    assert {name: run.info.status for name, run in runs.items()} == {"work": "FINISHED", child: "FINISHED"}
+    kept = {path.path for path in client.list_artifacts(runs[child].info.run_id)}
+    assert kept >= {file.name, "plots"}
+    expected = {figure.name: figure.value for figure in figures_of(load_scene(file))}
+    assert {name: runs[child].data.metrics[name] for name in expected} == expected
+    assert main(job) == 0  # asked for again, it is measured again
+    assert file.stat().st_mtime_ns > made
+    save_bundle(trained_bundle(11), tmp_path / "bundle")
+    notes.unlink()
+    before = load_scene(file).system
+    assert main(job) == 0
+    assert load_scene(file).system != before  # another bundle's scene does not stand for this one's
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_half_written(tmp_path, capsys, monkeypatch):
+    save_bundle(trained_bundle(), tmp_path / "bundle")
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    job = ["--bundle", str(tmp_path / "bundle"), "--set", "phantom", "--count", "1", "--threads", "1"]
+    job += ["--out", str(tmp_path / "out")]
+    with no_file_longer_than(100_000):  # no phantom fits
+        assert main(job) == 2
+    assert re.fullmatch(r"[0-9:]+ error: .* cannot be written \(File too large\); make room, .*\n", last(capsys))
+    with no_file_longer_than(100_000), monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(scratch / "absent"))
+        assert main(job) == 2
+    assert "cannot be written (No such file or directory)" in last(capsys)
+    for folder in ("out", "scratch"):
+        assert list((tmp_path / folder).iterdir()) == []
+
+
+def last(capsys) -> str:
+    """The last line that was said."""
+    return capsys.readouterr().err.splitlines(keepends=True)[-1]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from medground.evaluation.worst_cases import worst_cases
+from medground.schema.errors import UsageError
 from pipelines.worst_cases import (
     HEAD_PX,
     PREDICTED,
@@ -19,6 +20,7 @@ from pipelines.worst_cases import (
     write_worst_cases,
 )
 from tests.evaluation.test_worst_cases import BOXES, IMAGES
+from tests.full_disk import no_file_longer_than
 
 GREY = (96, 96, 96)
 
@@ -78,3 +80,15 @@ def test_without_cases_nothing_is_written(tmp_path):
     assert write_worst_cases(IMAGES, {}, path) == []
     assert write_worst_cases([], {"nodule": []}, path) == []
     assert not path.exists()
+
+
+def test_a_sheet_that_does_not_fit_on_the_disk_is_an_error_and_the_one_before_stays(tmp_path):
+    path = tmp_path / "worst.png"
+    write_worst_cases(IMAGES, BOXES, path)
+    before = path.read_bytes()
+    with (
+        no_file_longer_than(len(before) - 1),
+        pytest.raises(UsageError, match=r"worst.png cannot be written \(File too"),
+    ):
+        write_worst_cases(IMAGES, BOXES, path)
+    assert [found.read_bytes() for found in tmp_path.iterdir()] == [before]

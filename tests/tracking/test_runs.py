@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,15 @@ from medground.tracking.figures import Figure
 from medground.tracking.runs import DatasetVersion, open_run
 from medground.tracking.staged_log import StagedLog
 from medground.tracking.store import open_store, store_uri
+from tests.full_disk import no_file_longer_than
+
+HOLD = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute(f"BEGIN {sys.argv[2]}")
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def client(home) -> MlflowClient:
@@ -120,9 +132,144 @@ def test_a_store_lost_while_training_is_said_once_and_stops_nothing(home):
     assert line.startswith("MLflow cannot be written to (")
 
 
+def test_a_store_that_fails_is_said_once_for_a_run_and_its_children_together(home):
+    said: list[str] = []
+    with open_run(home, "exp", "first", say=said.append) as run:
+        with run.child("stage align", kind="stage") as child:
+            assert child.is_whole
+            with no_file_longer_than(0):
+                child.metrics({"x": 1.0})
+            assert not child.is_whole
+            child.metrics({"x": 2.0})  # there is room again
+        with no_file_longer_than(0):
+            run.metrics({"x": 3.0})
+    assert said == ["MLflow cannot be written to (disk I/O error); going on without it"]
+    (kept,) = children(home, run.run_id).values()
+    assert (kept.data.metrics, kept.info.status) == ({"x": 2.0}, "FINISHED")
+
+
+def test_what_a_child_is_given_that_could_not_be_opened_is_not_taken_for_its_parents(home):
+    said: list[str] = []
+    with open_run(home, "exp", "first", say=said.append) as run, ExitStack() as held:
+        with no_file_longer_than(0):
+            child = held.enter_context(run.child("evaluation chest", kind="evaluation"))
+        child.metrics({"x": 1.0})
+        held.close()
+        assert (child.run_id, child.is_whole) == ("", False)
+        assert client(home).get_run(run.run_id).info.status == "RUNNING"
+    assert client(home).get_run(run.run_id).data.metrics == {}
+    assert children(home, run.run_id) == {}
+    assert len(said) == 1
+
+
+def trained(home, notes, said) -> str:
+    """A training that writes all it has to write; the id of its run."""
+    with open_run(home, "exp", "first", notes=notes, say=said.append) as run:
+        with StagedLog(run, [("align", 2), ("open", 2)]) as log:
+            for step in (1, 2, 3, 4):
+                log.metrics({"x": float(step)}, step)
+        run.parameters({"a": 1})
+        run.tags({"b": "c"})
+    return run.run_id
+
+
+def test_a_store_that_is_full_when_a_run_is_opened_is_said_once_and_stops_nothing(home, tmp_path):
+    notes, said = tmp_path / "notes.json", list[str]()
+    _, experiment = open_store(home, "exp")
+    with no_file_longer_than(0):
+        assert trained(home, notes, said) == ""
+    assert said == ["MLflow cannot be written to (disk I/O error); going on without it"]
+    assert not notes.exists()
+    assert client(home).search_runs([experiment]) == []
+    run_id = trained(home, notes, said)  # once there is room
+    assert set(children(home, run_id)) == {"stage align", "stage open"}
+    assert len(said) == 1
+
+
+def test_a_known_run_is_gone_on_with_once_there_is_room(home, tmp_path):
+    notes, said = tmp_path / "notes.json", list[str]()
+    known = trained(home, notes, said)
+    before = notes.read_bytes()
+    with no_file_longer_than(0):
+        trained(home, notes, said)
+    assert len(said) == 1
+    assert notes.read_bytes() == before
+    assert trained(home, notes, said) == known
+
+
+@contextmanager
+def held_by_another(home, how):
+    """The store locked by another process: IMMEDIATE against writers, EXCLUSIVE against readers too."""
+    command = [sys.executable, "-c", HOLD, str(home / "mlflow.db"), how]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield
+        finally:
+            process.stdin.close()
+
+
+@pytest.mark.slow  # MLflow waits 20 s for a lock
+@pytest.mark.parametrize(("how", "known"), [("IMMEDIATE", False), ("EXCLUSIVE", True)])
+def test_a_store_that_another_holds_when_a_run_is_opened_is_said_once_and_stops_nothing(home, tmp_path, how, known):
+    notes, said = tmp_path / "notes.json", list[str]()
+    open_store(home, "exp")
+    run_id = trained(home, notes, said) if known else ""
+    with held_by_another(home, how):
+        assert trained(home, notes, said) == ""
+    assert said == ["MLflow cannot be written to (database is locked); going on without it"]
+    again = trained(home, notes, said)
+    assert not known or again == run_id  # it is not taken for lost
+    assert client(home).get_run(again).info.status == "FINISHED"
+    assert len(said) == 1
+
+
+def test_notes_that_do_not_fit_on_the_disk_are_said_once_and_mlflow_goes_on(home, tmp_path):
+    notes, said = tmp_path / "notes.json", list[str]()
+    notes.write_text(json.dumps({"evaluation chest": "0" * 32}))
+    before = notes.read_bytes()
+    (tmp_path / "notes.json.part").symlink_to("/dev/full")
+    with open_run(home, "exp", "first", notes=notes, say=said.append) as run:
+        assert notes.read_bytes() == before
+        (line,) = said
+        assert "notes.json cannot be kept (No space left on device)" in line
+        with run.child("stage align", kind="stage") as child:  # there is room again
+            pass
+    assert len(said) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.json", "mlruns"}
+    assert json.loads(notes.read_text()) == {
+        "evaluation chest": "0" * 32,
+        "run": run.run_id,
+        "stage align": child.run_id,
+    }
+
+
+def test_a_place_where_no_notes_can_be_is_said_once_and_mlflow_goes_on(home, tmp_path):
+    said: list[str] = []
+    (tmp_path / "notes.json").mkdir()
+    run_id = trained(home, tmp_path / "notes.json", said)
+    (line,) = said
+    assert "notes.json cannot be kept (Is a directory)" in line
+    assert client(home).get_run(run_id).data.params == {"a": "1"}
+    assert {run.info.status for run in children(home, run_id).values()} == {"FINISHED"}
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.json", "mlruns"}
+
+
 def test_a_wrong_name_is_an_error_of_the_program(home):
     with open_run(home, "exp", "first") as run, pytest.raises(MlflowException):
         run.metrics({"what?": 1.0})
+
+
+def test_a_run_that_may_not_be_made_is_an_error_of_the_program(home):
+    store, experiment = open_store(home, "exp")
+    with open_run(home, "exp", "first") as run:
+        store.delete_experiment(experiment)
+        with pytest.raises(MlflowException, match="must be in the 'active' state"), run.child("a", kind="stage"):
+            pass
+        store.restore_experiment(experiment)
+    store.delete_experiment(experiment)
+    with pytest.raises(MlflowException, match="must be in the 'active' state"), open_run(home, "exp", "second"):
+        pass
 
 
 def test_a_damaged_store_is_refused_with_the_way_out(tmp_path):
