@@ -81,12 +81,13 @@ def report(name: str, arms: Sequence[Arm], out: Path, peers: Sequence[Path] = ()
         peers: folders of `benchmarks.peers`; what was measured on images of a table becomes its last columns.
 
     Raises:
-        UsageError: if a folder of a peer holds no scene or no plan, or one of images that no table is of.
+        UsageError: if a peer holds no scene or no plan, or if none of its scenes is of the images of a table.
     """
     tables, others = _by_data(arms, out), peer_columns(peers)
     known = [_image_ids(columns[0].scene) for columns in tables]
+    placed = {other.name for other in others if _image_ids(other.scene) in known}
     for other in others:
-        if _image_ids(other.scene) not in known:
+        if other.name not in placed:  # one that was measured on the development part too is placed by the other part
             raise UsageError(
                 f"{other.name} was measured on other images ({other.scene.data}) than any arm of {name}; "
                 "give the folder of every fold, and of this data set alone"
