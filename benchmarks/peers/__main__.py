@@ -32,6 +32,7 @@ from benchmarks.peers.pipeline_data import PipelineData
 from benchmarks.peers.train import PeerData, Plan, built, choose_rate, fit
 from benchmarks.peers.transformers_detector import dfine, rtdetr
 from medground.data.splits import DEV, VALID
+from medground.evaluation.files import make_folder, replace_file
 from medground.schema.errors import MedgroundError, UsageError
 from pipelines.allocator import keep_freed_memory
 from pipelines.evaluate import write_scene
@@ -90,8 +91,8 @@ def run(args: argparse.Namespace, data: PeerData) -> None:
     trial_steps = args.trial_steps or max(1, args.steps // 5)
     rate = choose_rate(build, plan, args.rates, data, args.out, say, trial_steps=trial_steps, resume=args.resume)
     plan = plan.model_copy(update={"learning_rate": rate})
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "plan.json").write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    make_folder(args.out)
+    replace_file(args.out / "plan.json", f"{plan.model_dump_json(indent=1)}\n".encode())
     peer = built(build, plan)
     count = sum(parameter.numel() for parameter in peer.parameters())
     say(f"{args.peer}: {count / 1e6:.2f} million parameters, rate {rate:g}, {args.steps} steps of {args.batch} images")

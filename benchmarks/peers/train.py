@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from benchmarks.peers.measure import Images, look, mean_ap50
 from benchmarks.peers.peer import Peer, Size
 from medground.data.splits import DEV
+from medground.evaluation.files import make_folder, replace_file
 from medground.schema.config import StrictConfig
 from medground.schema.errors import UsageError
 from medground.training.batch import Batch
@@ -212,8 +213,9 @@ def choose_rate(
         figure = place / f"ap50-{trial.digest()[:12]}.json"
         if not (resume and figure.exists()):
             score = _trial(build, trial, data, place, note, resume=resume)
-            place.mkdir(parents=True, exist_ok=True)
-            figure.write_text(json.dumps({"learning_rate": rate, "steps": trial_steps, "dev_ap50": score}) + "\n")
+            make_folder(place)
+            told = json.dumps({"learning_rate": rate, "steps": trial_steps, "dev_ap50": score})
+            replace_file(figure, f"{told}\n".encode())
         scores[rate] = json.loads(figure.read_text())["dev_ap50"]
         note(f"{plan.peer}: rate {rate:g} reaches AP@0.5 {scores[rate]:.3f} on dev in {trial_steps} steps")
     if max(scores.values()) - min(scores.values()) < NOISE:
