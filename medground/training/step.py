@@ -15,7 +15,7 @@ from torch import Tensor
 
 from medground.data.questions import sample_phrase
 from medground.model.assigner import Assignment
-from medground.model.backbones.interface import Pyramid
+from medground.model.backbones.interface import Pyramid, exact
 from medground.model.decoder import Refined
 from medground.model.dense_head import Dense
 from medground.model.network import GroundingNetwork
@@ -128,7 +128,7 @@ class StepLosses:
             with self.autocast():
                 text_CD = network.backbone.read(phrases)
                 pyramid = network.backbone.look(batch.images_BCHW)
-            text_CD, pyramid = text_CD.float(), pyramid.exact()
+            text_CD, pyramid = exact(text_CD), pyramid.exact()
             dense = network.dense(pyramid, text_CD)
         if not is_finite(dense.logits_BAP, dense.boxes_BA4):
             return Outcome(no_number(_names(stage)), [], None)

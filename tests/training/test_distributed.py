@@ -77,8 +77,10 @@ def in_float64() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Batch, "of", doubled)
         patch.setattr(step_module, "LEAST_QUALITY", 0.0)  # nothing is good after so few steps
-        yield
-    torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(torch.float32)
 
 
 def train(folder: Path, processes: Processes) -> None:

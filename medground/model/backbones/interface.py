@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
+
+
+def exact(values: Tensor) -> Tensor:
+    """The values in float32 if they are in half precision, else as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,8 @@ class Pyramid:
     strides_px: tuple[int, ...] = (8, 16, 32)
 
     def exact(self) -> Pyramid:
-        """The same features in float32, whatever they were computed in."""
-        return Pyramid(tuple(level.float() for level in self.levels_BCHW), self.image_BC.float(), self.strides_px)
+        """The same features, in float32 where they were computed in less."""
+        return Pyramid(tuple(map(exact, self.levels_BCHW)), exact(self.image_BC), self.strides_px)
 
     def detached(self) -> Pyramid:
         """The same features, cut from the graph."""
