@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from medground.evaluation.files import make_folder, replace_file
 from medground.schema.errors import MedgroundError
 from medground.tracking.summary import ENDING, summarise
 from pipelines.compare import EXPERIMENT, HOME
@@ -33,11 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for name in args.names:
             summary = summarise(args.mlruns, EXPERIMENT, name)
-            args.out.mkdir(parents=True, exist_ok=True)
+            make_folder(args.out)
             path = args.out / f"{name}{ENDING}"
-            partial = path.with_suffix(".partial")
-            partial.write_text(summary.model_dump_json(indent=None) + "\n", encoding="utf-8")
-            partial.replace(path)
+            replace_file(path, f"{summary.model_dump_json(indent=None)}\n".encode())
             say(f"{path}: {len(summary.children)} children, {path.stat().st_size / 1024:.0f} KiB")
     except MedgroundError as error:
         say(f"error: {error}")

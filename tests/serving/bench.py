@@ -96,11 +96,16 @@ class Bench:
         return [(one.event.outcome, dict(one.event.details)) for one in entries]
 
 
-class Instead:
-    """Something with a few of its methods taken by others."""
+class _Instead:
+    """See `instead`."""
 
-    def __init__(self, inner: Any, **methods: Callable[..., object]) -> None:
+    def __init__(self, inner: Any, methods: dict[str, Callable[..., object]]) -> None:
         self._inner, self._methods = inner, methods
 
     def __getattr__(self, name: str) -> Any:
         return self._methods.get(name) or getattr(self._inner, name)
+
+
+def instead(inner: Any, **methods: Callable[..., object]) -> Any:
+    """A part of a service with a few of its methods taken by others; it may stand wherever the part may."""
+    return _Instead(inner, methods)

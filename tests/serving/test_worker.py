@@ -20,7 +20,7 @@ from medground.serving.jobs import Job, State
 from medground.serving.model import SharedReader
 from tests.full_disk import no_file_longer_than
 from tests.inference.drawn import write_undecodable
-from tests.serving.bench import Bench, Instead
+from tests.serving.bench import Bench, instead
 from tests.serving.running import EFFUSION, NODULE
 
 
@@ -68,7 +68,7 @@ def test_a_job_that_was_interrupted_gives_the_same_answer(bench: Bench) -> None:
     def killed(*_: object) -> bool:
         raise gone
 
-    broken = replace(bench.worker, results=Instead(bench.worker.results, write=killed))  # type: ignore[arg-type]
+    broken = replace(bench.worker, results=instead(bench.worker.results, write=killed))
     with pytest.raises(OperationalError):
         replace(broken, sleep=_raise(gone)).answer(job.job_id, 1)
     files = {path.name for path in bench.service.store.path("0" * 64).parents[1].rglob("*") if path.is_file()}
@@ -103,8 +103,8 @@ def test_a_cancelled_job_stops_at_the_next_image(bench: Bench) -> None:
             bench.service.jobs.cancel(job)
         return bench.service.jobs.progress(job, done, total)
 
-    jobs = Instead(bench.service.jobs, progress=cancel_after_one)
-    replace(bench.worker, jobs=jobs).answer(job.job_id, 1)  # type: ignore[arg-type]
+    jobs = instead(bench.service.jobs, progress=cancel_after_one)
+    replace(bench.worker, jobs=jobs).answer(job.job_id, 1)
     assert bench.reader.images_read <= 1
     assert bench.service.jobs.get(job.job_id).state is State.CANCELLED
     assert bench.rows(results, job) == []
@@ -151,8 +151,8 @@ def test_while_the_database_is_away_it_waits(bench: Bench) -> None:
             raise error
         return bench.service.jobs.get(job_id)
 
-    jobs = Instead(bench.service.jobs, get=get)
-    replace(bench.worker, jobs=jobs).answer(job.job_id, 1)  # type: ignore[arg-type]
+    jobs = instead(bench.service.jobs, get=get)
+    replace(bench.worker, jobs=jobs).answer(job.job_id, 1)
     assert bench.slept == [1.0, 1.0, 1.0]
     assert bench.service.jobs.get(job.job_id).state is State.DONE
 

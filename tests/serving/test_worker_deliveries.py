@@ -16,7 +16,7 @@ from medground.audit.event import Action, Outcome
 from medground.serving.archives import DeliveryError
 from medground.serving.database import deliveries
 from medground.serving.jobs import Job, JobRequest, nothing
-from tests.serving.bench import QUESTION, Bench, Instead
+from tests.serving.bench import QUESTION, Bench, instead
 from tests.serving.running import NODULE
 
 
@@ -85,8 +85,8 @@ def test_while_the_database_is_away_a_delivery_waits_too(bench: Bench) -> None:
             raise error
         return bench.service.deliveries.get(job_id, destination)
 
-    waiting = Instead(bench.service.deliveries, get=get)
-    replace(bench.worker, deliveries=waiting).deliver(job.job_id, "pacs", 0)  # type: ignore[arg-type]
+    waiting = instead(bench.service.deliveries, get=get)
+    replace(bench.worker, deliveries=waiting).deliver(job.job_id, "pacs", 0)
     assert bench.slept == [1.0, 1.0]
     assert state_of(bench, job) == ("done", 1, "")
 
