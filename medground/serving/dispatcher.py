@@ -73,9 +73,10 @@ class Dispatcher:
         self._listened_us = 0
         self._end, self._nudge = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-        self.turned_us = 0
+        self.turned_us = self._started_us = 0
 
     def __enter__(self) -> Self:
+        self._started_us = self._now_us()
         self._thread.start()
         return self
 
@@ -88,8 +89,9 @@ class Dispatcher:
 
     @property
     def is_turning(self) -> bool:
-        """Whether it looked for work not long ago."""
-        return self._thread.is_alive() and abs(self._now_us() - self.turned_us) < DEAD_AFTER_US
+        """Whether it looked for work not long ago, or began not long ago and is looking for the first time."""
+        last_us = self.turned_us or self._started_us
+        return self._thread.is_alive() and abs(self._now_us() - last_us) < DEAD_AFTER_US
 
     def nudge(self) -> None:
         """There may be something to do right now."""

@@ -146,7 +146,8 @@ def test_a_service_answers_as_the_command_line_does(tmp_path: Path) -> None:
             url = _url(service)
             headers = {"Authorization": f"Bearer {token}"}
             with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as client:
-                assert client.get("/readyz").json()["ready"]
+                ready = client.get("/readyz").json()
+                assert ready["ready"], ready
                 answer = client.post("/v1/ground", files={"file": path.read_bytes()}, data={"query": question})
             assert answer.status_code == 200, answer.text
             assert _same(GroundingResult.model_validate_json(answer.content)) == _same(expected)

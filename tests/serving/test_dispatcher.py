@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -299,6 +300,25 @@ def test_it_turns_by_itself_and_outlives_what_goes_wrong(desk: Desk, job: Job) -
         assert eventually(lambda: one.is_turning)
     assert not one.is_turning
     assert desk.events().count("dispatcher") == 2
+
+
+def test_its_first_turn_counts_as_turning_but_not_forever(desk: Desk) -> None:
+    """A service asked whether it is ready as soon as it listens does not say no because the first look is under way."""
+    looking, goes_on = threading.Event(), threading.Event()
+
+    def chore() -> None:
+        looking.set()
+        goes_on.wait(60)
+
+    one = desk.dispatcher("w1", Chore(chore, 0))
+    with one:
+        try:
+            assert looking.wait(60)
+            assert one.is_turning
+            desk.parts.clock.forward(DEAD_AFTER_US // SECOND_US)
+            assert not one.is_turning
+        finally:
+            goes_on.set()
 
 
 def test_a_nudge_is_heeded_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
