@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from medground.data.midline import Map, scaled_and_moved
 from medground.data.sample import HIGH, LOW
 from medground.schema.config import StrictConfig
 
@@ -60,9 +61,18 @@ def turn(image_CHW: Tensor, boxes_G4: Tensor, quarter_turns: int, mirror: bool) 
     return image_CHW, boxes_G4
 
 
+def turn_map(columns: int, rows: int, quarter_turns: int, mirror: bool) -> Map:
+    """Where `turn` takes the points of an image of some size."""
+    map_33 = np.array([[-1.0, 0, columns], [0, 1, 0], [0, 0, 1]]) if mirror else np.eye(3)
+    for _ in range(quarter_turns % 4):
+        map_33 = np.array([[0.0, 1, 0], [-1, 0, columns], [0, 0, 1]]) @ map_33
+        columns, rows = rows, columns
+    return map_33
+
+
 def crop_and_scale(
     image_CHW: Tensor, boxes_G4: Tensor, config: AugmentConfig, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Map]:
     """A square view at a random scale and place; of a large image only what is in view is resampled.
 
     Args:
@@ -72,7 +82,7 @@ def crop_and_scale(
         rng: what is drawn.
 
     Returns:
-        The view, the boxes clipped to it, and a mask of the boxes that remain.
+        The view, the boxes clipped to it, a mask of the boxes that remain, and the map of the image's points to it.
     """
     low, high = np.log(config.scale)
     scale = float(np.exp(rng.uniform(low, high)))
@@ -101,11 +111,12 @@ def crop_and_scale(
     row, column = max(0, -above), max(0, -before)
     view[:, row : row + source.shape[1], column : column + source.shape[2]] = source[:, : side - row, : side - column]
     across, down = columns / (right - left), rows / (bottom - top)
-    offset = torch.tensor([before + left * across, above + top * down] * 2)
-    boxes_G4 = boxes_G4 * torch.tensor([across, down] * 2) - offset
+    offset_xy = (before + left * across, above + top * down)
+    boxes_G4 = boxes_G4 * torch.tensor([across, down] * 2) - torch.tensor(offset_xy * 2)
     clipped_G4 = boxes_G4.clamp(0, side)
     area_G, seen_G = _area(boxes_G4), _area(clipped_G4)
-    return view, clipped_G4, (seen_G >= config.min_visible * area_G) & (seen_G >= 9)
+    kept_G = (seen_G >= config.min_visible * area_G) & (seen_G >= 9)
+    return view, clipped_G4, kept_G, scaled_and_moved((across, down), offset_xy)
 
 
 def _part(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, tiled, turn
+from medground.data.augment import AugmentConfig, change_intensity, crop_and_scale, tiled, turn, turn_map
+from medground.data.midline import Map, opposite
 from medground.data.sample import Held, Sample
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.errors import DataSetError
@@ -121,21 +122,17 @@ def augmented(
     items: Sequence[Held], concepts: tuple[str, ...], config: AugmentConfig, rng: np.random.Generator
 ) -> Sample:
     """One random view of one image, or of four of one kind; boxes of concepts that are not trained are left out."""
-    images, boxes, rows = [], [], []
+    images, boxes, rows, turns = [], [], [], []
     for held in items:
         known = [row for row, concept in enumerate(held.concepts) if concept in concepts]
-        quarter_turns = int(rng.integers(4)) if held.domain == LIMB else 0
-        image_CHW, boxes_G4 = turn(
-            channels_of(held),
-            torch.from_numpy(held.boxes_G4)[known],
-            quarter_turns,
-            bool(rng.random() < config.flip),
-        )
+        turned = (int(rng.integers(4)) if held.domain == LIMB else 0, bool(rng.random() < config.flip))
+        image_CHW, boxes_G4 = turn(channels_of(held), torch.from_numpy(held.boxes_G4)[known], *turned)
         images.append(image_CHW)
         boxes.append(boxes_G4)
         rows += [(held, row) for row in known]
+        turns.append(turned)
     image_CHW, placed = (images[0], boxes) if len(items) == 1 else tiled(images, boxes, rng)
-    image_CHW, boxes_G4, kept_G = crop_and_scale(image_CHW, torch.cat(placed), config, rng)
+    image_CHW, boxes_G4, kept_G, cut_33 = crop_and_scale(image_CHW, torch.cat(placed), config, rng)
     kept = [rows[row] for row in kept_G.nonzero().squeeze(1).tolist()]
     exhaustive_for = frozenset.intersection(*(held.exhaustive_for for held in items))
     return Sample(
@@ -145,4 +142,13 @@ def augmented(
         torch.tensor([concept in exhaustive_for for concept in concepts]),
         items[0].domain,
         tuple(held.appearance[row] for held, row in kept),
+        _opposite(items, turns, cut_33),
     )
+
+
+def _opposite(items: Sequence[Held], turns: Sequence[tuple[int, bool]], cut_33: Map) -> Tensor | None:
+    """Where the other side is; nowhere in several films, nor in one with lesions of others, whose sides are theirs."""
+    if len(items) > 1 or items[0].copied:
+        return None
+    rows, columns = items[0].pixels_HW.shape
+    return opposite(cut_33 @ turn_map(columns, rows, *turns[0]), columns)

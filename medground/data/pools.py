@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +27,7 @@ from medground.data.strangers import stranger
 from medground.dicom.grey import preset_window
 from medground.imaging.preprocess import prepare
 from medground.schema.anatomy import DOMAINS, Domain
+from medground.schema.errors import UsageError
 from medground.schema.record import ImageRecord, Region
 
 CT_CONCEPTS = frozenset({"nodule", "mass", "pleural_effusion", "pneumothorax", "consolidation"})
@@ -224,8 +228,12 @@ def generated(
         cache: folder of the shards; named by maker, phantom version, seeds and size.
         workers: processes.
         note: called with a progress line after each shard.
+
+    Raises:
+        UsageError: if a shard cannot be written, e.g. on a full disk; those that were written before are kept.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    with _writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
     shards = [seeds[start : start + SHARD] for start in range(0, len(seeds), SHARD)]
     stem = f"{make.__name__}-v{PHANTOM_VERSION}-{size_px}"
     paths = [cache / f"{stem}-{shard.start}-{shard.stop}.npz" for shard in shards]
@@ -233,14 +241,22 @@ def generated(
     # One thread each: they are as many as there are cores, and threads of before a fork are not there after it.
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         jobs = [pool.submit(write_shard, make, shard, size_px, path) for shard, path in missing]
-        for done, job in enumerate(jobs, 1):
-            job.result()
-            note(f"{make.__name__}: {done} of {len(jobs)} shards")
+        try:
+            for done, job in enumerate(jobs, 1):
+                job.result()
+                note(f"{make.__name__}: {done} of {len(jobs)} shards")
+        except BaseException:  # the others would be waited for, hours that end no better
+            pool.shutdown(cancel_futures=True)
+            raise
     return [held for path in paths for held in _read_shard(path)]
 
 
 def write_shard(make: Callable[[int, int], Held], seeds: range, size_px: int, path: Path) -> None:
-    """Writes a shard, whole or not at all, whoever else writes it at the same time."""
+    """Writes a shard, whole or not at all, whoever else writes it at the same time.
+
+    Raises:
+        UsageError: if it cannot be written, e.g. on a full disk.
+    """
     items = [make(seed, size_px) for seed in seeds]
     truth = [
         {
@@ -255,15 +271,30 @@ def write_shard(make: Callable[[int, int], Held], seeds: range, size_px: int, pa
     arrays: dict[str, Any] = {f"image{index}": held.pixels_HW for index, held in enumerate(items)}
     arrays |= {f"beside{index}": held.beside_2HW for index, held in enumerate(items) if held.beside_2HW is not None}
     arrays["truth"] = np.frombuffer(json.dumps(truth).encode(), dtype=np.uint8)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".partial", delete=False) as file:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    with (
+        _writing(path),
+        tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".partial", delete=False) as file,
+    ):
         partial = Path(file.name)
         try:
-            np.savez_compressed(file, **arrays)
-            file.close()
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
             partial.replace(path)
-        except OSError:
+        except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Tells of what a block could not write in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}); make room, or name another folder") from error
 
 
 def _read_shard(path: Path) -> Iterator[Held]:

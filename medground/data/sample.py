@@ -52,6 +52,8 @@ class Sample:
         exhaustive_C: True where every box of that concept is there.
         domain: index in `DOMAINS`.
         appearance_G: appearance words of each box; empty where unknown.
+        opposite_23: map of points of the view to those on the other side of the film's middle; None where it shows more
+            than one film.
     """
 
     image_CHW: Tensor
@@ -60,6 +62,7 @@ class Sample:
     exhaustive_C: Tensor
     domain: int
     appearance_G: tuple[tuple[str, ...], ...]
+    opposite_23: Tensor | None = None
 
 
 def quantise(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from medground.schema.record import ImageRecord
 
 TRAIN, VALID, DEV = "train", "valid", "dev"
 TRAIN_AND_VALID: Mapping[str, float] = MappingProxyType({TRAIN: 0.8, VALID: 0.2})
+DEV_FRACTION = 0.15
 
 
 def hash_part(patient_id: str, *, fractions: Mapping[str, float], salt: str) -> str:
@@ -45,7 +46,7 @@ def split_records(
     *,
     salt: str,
     fractions: Mapping[str, float] = TRAIN_AND_VALID,
-    dev_fraction: float = 0.15,
+    dev_fraction: float = DEV_FRACTION,
     reach_every_part: bool = False,
 ) -> dict[str, tuple[ImageRecord, ...]]:
     """Put records into parts by patient.

@@ -29,7 +29,7 @@ def test_turned_boxes_stay_on_what_they_mark(turns, mirror):
 @pytest.mark.parametrize("seed", range(40))
 def test_scaled_and_cropped_boxes_stay_on_what_they_mark(seed):
     config = AugmentConfig(size_px=128)
-    image, boxes, kept = crop_and_scale(*picture_with_box(), config, np.random.default_rng(seed))
+    image, boxes, kept, _ = crop_and_scale(*picture_with_box(), config, np.random.default_rng(seed))
     assert image.shape == (1, 128, 128)
     if bool(kept[0]):
         assert boxes[0].tolist() == pytest.approx(bright_box(image), abs=1.5)
@@ -43,7 +43,7 @@ def test_a_box_out_of_view_is_dropped_and_none_is_fine():
         for s in range(30)
     ]
     assert not all(kept)
-    _, boxes, none = crop_and_scale(image, torch.zeros(0, 4), config, np.random.default_rng(0))
+    _, boxes, none, _ = crop_and_scale(image, torch.zeros(0, 4), config, np.random.default_rng(0))
     assert boxes.shape == (0, 4)
     assert none.shape == (0,)
 
@@ -83,7 +83,7 @@ def test_four_images_in_one_keep_their_boxes_on_what_they_mark(seed):
 def test_a_focused_view_holds_one_of_the_boxes_whole(seed):
     boxes = torch.tensor([[20.0, 30, 60, 50], [300, 250, 340, 300]])
     config = AugmentConfig(size_px=128, scale=(0.8, 1.6), aspect=0.0, focus=1.0)
-    view, clipped, kept = crop_and_scale(torch.zeros(1, 400, 400), boxes, config, np.random.default_rng(seed))
+    view, clipped, kept, _ = crop_and_scale(torch.zeros(1, 400, 400), boxes, config, np.random.default_rng(seed))
     whole = (clipped > 0).all(1) & (clipped < view.shape[1]).all(1) & kept
     assert whole.any()
 
@@ -117,7 +117,7 @@ def test_a_view_of_a_large_image_shows_what_resampling_all_of_it_would_show(seed
     x, y = (int(n) for n in rng.integers(100, 1000, 2))
     image[:, y : y + 60, x : x + 80] = 2.0
     config = AugmentConfig(size_px=128, scale=(0.25, 1.3), focus=1.0)
-    view, boxes, kept = crop_and_scale(image, torch.tensor([[x, y, x + 80.0, y + 60.0]]), config, rng)
+    view, boxes, kept, _ = crop_and_scale(image, torch.tensor([[x, y, x + 80.0, y + 60.0]]), config, rng)
     assert bool(kept[0])
     assert boxes[0].tolist() == pytest.approx(bright_box(view - 1), abs=1.0)
     assert float(view.min()) >= -1e-6
@@ -136,10 +136,10 @@ def test_slices_beside_are_cut_turned_and_changed_with_their_image():
     image, boxes = picture_with_box()
     three = image.expand(3, -1, -1)
     turned, turned_boxes = turn(three, boxes, 1, True)
-    view, _, _ = crop_and_scale(turned, turned_boxes, AugmentConfig(size_px=96), np.random.default_rng(3))
+    view, _, _, _ = crop_and_scale(turned, turned_boxes, AugmentConfig(size_px=96), np.random.default_rng(3))
     assert view.shape == (3, 96, 96)
     assert torch.equal(view[0], view[1])
-    one, _, _ = crop_and_scale(*turn(image, boxes, 1, True), AugmentConfig(size_px=96), np.random.default_rng(3))
+    one, _, _, _ = crop_and_scale(*turn(image, boxes, 1, True), AugmentConfig(size_px=96), np.random.default_rng(3))
     assert torch.equal(one[0], view[2])
     square, _ = tiled([three, image, three, image], [boxes] * 4, np.random.default_rng(0))
     assert square.shape[0] == 3

@@ -100,3 +100,18 @@ def test_a_slice_brings_its_neighbours_and_a_film_stands_for_its_own():
     assert torch.equal(batch.own_B1HW[:, 0], batch.images_BCHW[:, 1])
     alone = Batch.of([film])
     assert torch.equal(alone.own_B1HW, alone.images_BCHW)
+
+
+def test_a_view_of_one_film_has_another_side_and_one_of_several_has_none():
+    plain = AugmentConfig(size_px=64, scale=(1.0, 1.0), aspect=0.0)
+    film, pasted = held(("nodule",)), replace(held(("nodule",)), copied=True)
+    one, four, other = (
+        augmented(items, CONCEPTS, plain, np.random.default_rng(0)) for items in ([film], [film] * 4, [pasted])
+    )
+    assert one.opposite_23 is not None
+    torch.testing.assert_close(one.opposite_23, torch.tensor([[-1.0, 0, 64], [0, 1, 0]]))
+    assert four.opposite_23 is None
+    assert other.opposite_23 is None
+    batch = Batch.of([one, four, other])
+    assert torch.equal(batch.opposite_B23[0], one.opposite_23)
+    assert bool(batch.opposite_B23[1:].isnan().all())

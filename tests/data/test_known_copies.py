@@ -3,10 +3,12 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from medground.data.known_copies import known_copies
 from tests.data.made_records import disc_record
+from tests.full_disk import no_file_longer_than
 
 
 def test_copies_are_found_once_and_again_when_a_file_changes(tmp_path, monkeypatch):
@@ -25,3 +27,21 @@ def test_copies_are_found_once_and_again_when_a_file_changes(tmp_path, monkeypat
     listed.write_text("{ damaged")
     shutil.copyfile(first.path, tmp_path / "b.png")
     assert known_copies(records, tmp_path / "cache") == found
+
+
+@pytest.mark.parametrize("limit", [0, 1, 16])
+def test_a_full_disk_makes_it_slow_and_not_wrong(tmp_path, caplog, limit):
+    first = disc_record(tmp_path, "a", [("nodule", 60, 90, 12)])
+    shutil.copyfile(first.path, tmp_path / "b.png")
+    records = [first, first.model_copy(update={"record_id": "b", "path": tmp_path / "b.png"})]
+    with no_file_longer_than(limit):
+        found = known_copies(records, tmp_path / "cache")
+    assert [pair[:2] for pair in found] == [("a", "b")]
+    assert "cannot be kept (File too large)" in caplog.text
+    assert list((tmp_path / "cache").iterdir()) == []
+    assert known_copies(records, tmp_path / "a.png") == found  # a file where the folder should be
+    assert known_copies(records, tmp_path / "cache") == found
+    (kept,) = (tmp_path / "cache").iterdir()
+    with no_file_longer_than(0):
+        assert known_copies(records, tmp_path / "cache") == found
+    assert list((tmp_path / "cache").iterdir()) == [kept]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import numpy as np
@@ -11,6 +14,7 @@ from medground.data.phantom.appearance import APPEARANCE_WORDS
 from medground.data.phantom.chest_ct import chest_ct, nodule_ct
 from medground.data.phantom.chest_radiograph import chest_radiograph
 from medground.data.pools import (
+    SHARD,
     SHOWN_OF_A_VOLUME,
     SLICES_OF_A_VOLUME,
     VOLUME_SLICES,
@@ -26,8 +30,10 @@ from medground.data.pools import (
 from medground.data.sample import Held, quantise, restore
 from medground.schema.anatomy import DOMAINS, Domain
 from medground.schema.box import Box
+from medground.schema.errors import UsageError
 from medground.schema.record import ImageRecord, Region
 from pipelines.recipes.compact import compact_model
+from tests.full_disk import no_file_longer_than
 
 
 def test_quantising_loses_at_most_half_a_step():
@@ -95,6 +101,44 @@ def test_trainings_beside_each_other_write_one_cache(tmp_path):
         for job in [pool.submit(write_shard, made, range(5, 6), 64, path) for _ in range(writers)]:
             job.result()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_shard(tmp_path):
+    path = tmp_path / "shard.npz"
+    for limit in (0, 1, 2_000):
+        said = r"shard\.npz cannot be written \(File too large\); make room"
+        with no_file_longer_than(limit), pytest.raises(UsageError, match=said):
+            write_shard(phantom_radiograph, range(2), 64, path)
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UsageError, match=r"shard\.npz cannot be written \(No such file or directory\)"):
+        write_shard(phantom_radiograph, range(2), 64, tmp_path / "absent" / "shard.npz")
+
+
+def _noise(seed: int, size_px: int) -> Held:
+    """An image that does not compress; a shard of them leaves a mark when it is begun, and takes its time."""
+    if seed % SHARD == 0:
+        Path(os.environ["BEGUN"], str(seed)).touch()
+        time.sleep(0.2)
+    pixels = np.random.default_rng(seed).integers(0, 256, (size_px, size_px), dtype=np.uint8)
+    return Held(pixels, np.zeros((0, 4), dtype=np.float32), (), frozenset(), 0, (), False)
+
+
+def test_a_full_disk_ends_the_making_and_keeps_what_was_made(tmp_path, monkeypatch):
+    begun, cache, notes, shards = tmp_path / "begun", tmp_path / "cache", list[str](), 40
+    begun.mkdir()
+    monkeypatch.setenv("BEGUN", str(begun))
+    (made,) = generated(phantom_radiograph, range(1), 64, cache, workers=1, note=notes.append)
+    before = {path.name: path.read_bytes() for path in cache.iterdir()}
+    with no_file_longer_than(20_000), pytest.raises(UsageError, match=r"npz cannot be written \(File too large\)"):
+        generated(_noise, range(SHARD * shards), 64, cache, workers=1, note=notes.append)
+    assert 1 <= len(list(begun.iterdir())) < shards  # once one is refused, the rest is not waited for
+    assert {path.name: path.read_bytes() for path in cache.iterdir()} == before
+    (again,) = generated(phantom_radiograph, range(1), 64, cache, workers=1, note=notes.append)
+    assert np.array_equal(again.pixels_HW, made.pixels_HW)
+    assert len(notes) == 1
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match="cannot be written"):
+        generated(phantom_radiograph, range(1), 64, tmp_path / "file" / "cache", workers=1, note=notes.append)
 
 
 def test_the_describer_knows_every_word_that_phantoms_are_drawn_by():

@@ -134,7 +134,7 @@ def _copies(facts: DataSetFacts) -> Iterator[str]:
         apart = sum(double.first_part != double.second_part for double in report.doubles)
         yield f"- Byte-identical: {kinds[True]:,} pairs. Near-duplicates: {near}. In two published parts: {apart:,}."
     if split is None:
-        yield "- Parts: not checked for leaks. `medground data split` does, and training refuses data without it."
+        yield "- Parts: not checked for leaks. `medground data split` does."
         return
     found = f"**{len(split.leaks):,} leaks**" if split.leaks else "no leak"
     yield (

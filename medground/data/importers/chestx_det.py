@@ -18,6 +18,7 @@ from medground.data.importers.imported import (
     Issue,
     Published,
     rejected_with_image,
+    still_exhaustive,
 )
 from medground.data.importers.marks import Mark, regions_of
 from medground.data.importers.nih_chestxdet import CONCEPTS
@@ -83,7 +84,7 @@ def _read(table: Path, options: ImportOptions) -> Import:
                 regions,
                 domain=Domain.CHEST_RADIOGRAPH,
                 dataset=ChestXDet.name,
-                exhaustive_for=THIRTEEN if options.exhaustive_for is None else options.exhaustive_for,
+                exhaustive_for=still_exhaustive(options, found, THIRTEEN),
                 part=_PARTS.get(word),
                 readers=3,
             )

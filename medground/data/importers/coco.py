@@ -11,7 +11,14 @@ from pathlib import Path
 from medground.data.importers.class_names import ClassNames
 from medground.data.importers.coco_file import CocoFile, Entry, read_coco, xyxy_px
 from medground.data.importers.image_files import ImageFiles, SourceImage
-from medground.data.importers.imported import Import, ImportOptions, Issue, bounded_box, rejected_with_image
+from medground.data.importers.imported import (
+    Import,
+    ImportOptions,
+    Issue,
+    bounded_box,
+    rejected_with_image,
+    still_exhaustive,
+)
 from medground.schema.anatomy import Domain
 from medground.schema.errors import InputNotFoundError
 from medground.schema.record import ImageRecord, Region
@@ -70,7 +77,16 @@ class Coco:
                 continue
             regions, found = _regions(coco, own, image, record_id, names)
             issues += found
-            records.append(_record(entry, image, regions, record_id, part, options))
+            record = image.record(
+                record_id,
+                regions,
+                patient_id=str(entry.get("patient", record_id)),
+                domain=options.domain or Domain.OTHER,
+                dataset=self.name,
+                exhaustive_for=still_exhaustive(options, found),
+                part=_PARTS.get(str(entry.get("split"))) or part,
+            )
+            records.append(record)
         return Import(tuple(records), tuple(issues), coco.published)
 
 
@@ -96,34 +112,16 @@ def _regions(
         label = coco.label(annotation)
         concept = names.key(label)
         if annotation.get("iscrowd"):
-            issues.append(Issue(record_id, "crowd", f"{label}: a crowd, not one thing", "rejected", boxes=1))
+            detail = f"{label}: a crowd, not one thing"
+            issues.append(Issue(record_id, "crowd", detail, "rejected", boxes=1, concept=concept))
         elif concept is None:
             issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
         else:
-            box, issue = bounded_box(xyxy_px(annotation), image.stored.columns, image.stored.rows, record_id)
+            box, issue = bounded_box(xyxy_px(annotation), image.stored.columns, image.stored.rows, record_id, concept)
             issues += [issue] if issue else []
             if box is not None:
                 regions.append(Region(concept=concept, box=box, source=str(annotation.get("source", Coco.name))))
     return regions, issues
-
-
-def _record(
-    entry: Entry,
-    image: SourceImage,
-    regions: list[Region],
-    record_id: str,
-    part: str | None,
-    options: ImportOptions,
-) -> ImageRecord:
-    return image.record(
-        record_id,
-        regions,
-        patient_id=str(entry.get("patient", record_id)),
-        domain=options.domain or Domain.OTHER,
-        dataset=Coco.name,
-        exhaustive_for=options.exhaustive_for or frozenset(),
-        part=_PARTS.get(str(entry.get("split"))) or part,
-    )
 
 
 IMPORTER = Coco()

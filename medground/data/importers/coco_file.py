@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,13 @@ def read_coco(path: Path) -> CocoFile:
 
 
 def xyxy_px(annotation: Entry) -> tuple[float, float, float, float]:
-    """Corners of an annotation, pixels; COCO writes x, y, width, height."""
-    x, y, width, height = (float(number) for number in annotation["bbox"])
+    """Corners of an annotation, pixels; COCO writes x, y, width, height.
+
+    Args:
+        annotation: as published; one without four numbers has corners that are not-a-number, which no box has.
+    """
+    try:
+        x, y, width, height = (float(number) for number in annotation["bbox"])
+    except (KeyError, TypeError, ValueError):
+        return (math.nan,) * 4
     return (x, y, x + width, y + height)

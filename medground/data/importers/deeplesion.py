@@ -17,6 +17,7 @@ from medground.data.importers.imported import (
     Published,
     bounded_box,
     rejected_with_image,
+    still_exhaustive,
 )
 from medground.data.importers.table import Row, by_image, decimal, read_table
 from medground.schema.anatomy import Domain
@@ -106,7 +107,7 @@ class DeepLesion:
                 continue
             regions, found = _regions(rows, image, record_id, names)
             issues += found
-            records.append(_record(record_id, rows[0], image, regions, options))
+            records.append(_record(record_id, rows[0], image, regions, still_exhaustive(options, found)))
         published_types = Counter(_type(row) for rows in images.values() for row in rows)
         count = Published(len(images), published_types.total(), published_types)
         return Import(tuple(records), tuple(issues), count)
@@ -132,10 +133,11 @@ def _regions(
             continue
         corners = _numbers(row["Bounding_boxes"])
         if len(corners) != 4:
-            issues.append(Issue(record_id, "degenerate_box", row["Bounding_boxes"], "rejected", boxes=1))
+            detail = f"{concept}: {row['Bounding_boxes']!r} are no four numbers"
+            issues.append(Issue(record_id, "degenerate_box", detail, "rejected", boxes=1, concept=concept))
             continue
         x1, y1, x2, y2 = corners
-        box, issue = bounded_box((x1, y1, x2, y2), image.stored.columns, image.stored.rows, record_id)
+        box, issue = bounded_box((x1, y1, x2, y2), image.stored.columns, image.stored.rows, record_id, concept)
         issues += [issue] if issue else []
         if box is not None:
             noisy = row["Possibly_noisy"] == "1"
@@ -143,7 +145,9 @@ def _regions(
     return regions, issues
 
 
-def _record(record_id: str, row: Row, image: SourceImage, regions: list[Region], options: ImportOptions) -> ImageRecord:
+def _record(
+    record_id: str, row: Row, image: SourceImage, regions: list[Region], exhaustive_for: frozenset[str]
+) -> ImageRecord:
     spacing = _numbers(row["Spacing_mm_px_"])
     is_chest = any(region.concept in CHEST for region in regions)
     return image.record(
@@ -152,7 +156,7 @@ def _record(record_id: str, row: Row, image: SourceImage, regions: list[Region],
         patient_id=row["Patient_index"],
         domain=Domain.CHEST_CT if is_chest else Domain.OTHER,
         dataset=DeepLesion.name,
-        exhaustive_for=options.exhaustive_for or frozenset(),
+        exhaustive_for=exhaustive_for,
         part=_PARTS.get(row["Train_Val_Test"]),
         spacing_mm=(spacing[1], spacing[0]) if len(spacing) >= 2 and min(spacing[:2]) > 0 else None,
         attributes={"DICOM_windows": row["DICOM_windows"], "hu_offset": str(HU_OFFSET)},

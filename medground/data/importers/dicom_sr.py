@@ -16,7 +16,16 @@ from pydicom import Dataset
 from medground.data.importers.class_names import ClassNames
 from medground.data.importers.dicom_folder import Folder, FolderImage, read_folder
 from medground.data.importers.dicom_marks import Mark, Place, predecessors, report_marks, segment_marks
-from medground.data.importers.imported import Action, Import, ImportOptions, Issue, Published, bounded_box
+from medground.data.importers.imported import (
+    Action,
+    Import,
+    ImportOptions,
+    Issue,
+    Published,
+    bounded_box,
+    still_exhaustive,
+)
+from medground.dicom.elements import text
 from medground.dicom.header import ImageHeader
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
@@ -29,6 +38,7 @@ _LIMB = frozenset(
     {"ANKLE", "ARM", "ELBOW", "EXTREMITY", "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HIP"}
 ) | frozenset({"HUMERUS", "KNEE", "LEG", "SHOULDER", "THIGH", "THUMB", "TOE", "WRIST"})
 _SAME_PLACE_MM = 0.01
+_UNREAD = ("unreadable_report", "unreadable_segmentation")
 
 
 class DicomSr:
@@ -69,6 +79,9 @@ class DicomSr:
         if not (folder.images or folder.reports or folder.segmentations):
             raise InputNotFoundError(f"no DICOM image, report or segmentation in {source}")
         marks, superseded, issues = _marks(folder)
+        documents = {**folder.reports, **folder.segmentations}
+        damaged = [documents[issue.record_id] for issue in issues if issue.kind in _UNREAD]
+        unread = frozenset(text(one, "StudyInstanceUID") or "" for one in damaged)
         issues = [*folder.issues, *issues]
         published = Counter(mark.label for mark in (*marks, *superseded))
         issues += [_lost(mark, "superseded", "a later report took its place") for mark in superseded]
@@ -77,7 +90,10 @@ class DicomSr:
         names, regions = Names(options), _Regions(folder)
         for number, mark in enumerate(kept, 1):
             issues += regions.add(mark, names, f"{mark.document}/{number}")
-        records = [record for uid in folder.images for record in _records(uid, folder.images[uid], regions, options)]
+        known = _Known(options, issues, unread)
+        records = [
+            record for uid in folder.images for record in _records(uid, folder.images[uid], regions, known, options)
+        ]
         count = Published(len(records), published.total(), published)
         return Import(tuple(records), tuple(issues), count)
 
@@ -129,7 +145,7 @@ class _Regions:
         placed: list[_Placed] = []
         issues: list[Issue] = []
         for place in mark.places:
-            one, found = self._place(place, mark)
+            one, found = self._place(place, mark, concept)
             placed += [one] if one else []
             issues += found
         several = len(placed) > 1
@@ -145,11 +161,16 @@ class _Regions:
             )
             self.by_frame.setdefault(one.key, []).append(region)
         # A lesion counts once: with no frame left it is lost with its last issue, else none of its frames is a loss.
-        issues = [replace(issue, boxes=0) for issue in issues]
+        issues = [replace(issue, boxes=0, concept=concept if issue.action == "rejected" else None) for issue in issues]
         return issues if placed else [*issues[:-1], replace(issues[-1], action="rejected", boxes=1)]
 
-    def _place(self, place: Place, mark: Mark) -> tuple[_Placed | None, list[Issue]]:
-        uid, frame = self._found(place)
+    def _place(self, place: Place, mark: Mark, concept: str) -> tuple[_Placed | None, list[Issue]]:
+        found = self._found(place)
+        if len(found) > 1:
+            detail = f"{mark.label} on one of {len(found)} images at one place"
+            names = [_record_id(uid, frame, self._images[uid].header) for uid, frame in found]
+            return None, [Issue(name, "orphan_reference", detail, "rejected") for name in names]
+        uid, frame = found[0] if found else ("", 1)
         image = self._images.get(uid)
         if image is None or frame > len(image.frames):
             detail = f"{mark.label} on an image that is not in the folder" if image is None else f"no frame {frame}"
@@ -159,16 +180,38 @@ class _Regions:
             rows, columns = place.size_px or (0, 0)
             detail = f"{mark.label}: a segmentation of {columns}x{rows} pixels that are not those of the image"
             return None, [Issue(record_id, "other_grid", detail, "rejected")]
-        box, issue = bounded_box(place.box_xyxy_px, image.header.columns, image.header.rows, record_id)
+        box, issue = bounded_box(place.box_xyxy_px, image.header.columns, image.header.rows, record_id, concept)
         return (_Placed((uid, frame), box) if box else None), ([issue] if issue else [])
 
-    def _found(self, place: Place) -> tuple[str, int]:
-        """Image and frame; by position where a segmentation names no image."""
+    def _found(self, place: Place) -> list[tuple[str, int]]:
+        """Image and frame; where a segmentation names no image, all that it may mean by its position."""
         if place.sop_instance_uid or place.position_mm is None:
-            return place.sop_instance_uid, place.frame
+            return [(place.sop_instance_uid, place.frame)]
         here = place.position_mm
-        near = [(uid, frame) for there, uid, frame in self._at if math.dist(here, there) < _SAME_PLACE_MM]
-        return near[0] if len(near) == 1 else ("", 1)
+        return [(uid, frame) for there, uid, frame in self._at if math.dist(here, there) < _SAME_PLACE_MM]
+
+
+class _Known:
+    """What frames are exhaustive for, which the user alone can say.
+
+    Args:
+        options: what the user says.
+        issues: of all frames, and of images whose frame is not there.
+        unread: studies with a report or segmentation that cannot be read; it may mark anything on their images.
+    """
+
+    def __init__(self, options: ImportOptions, issues: Sequence[Issue], unread: frozenset[str]) -> None:
+        self._options, self._unread = options, unread
+        self._issues: dict[str, list[Issue]] = {}
+        for issue in issues:
+            self._issues.setdefault(issue.record_id, []).append(issue)
+
+    def of(self, uid: str, frame: int, header: ImageHeader) -> frozenset[str]:
+        """The concepts whose every region on a frame is known."""
+        if header.study_instance_uid in self._unread:
+            return frozenset()
+        names = {uid, _record_id(uid, frame, header)}
+        return still_exhaustive(self._options, [issue for name in names for issue in self._issues.get(name, ())])
 
 
 def _on_grid(place: Place, image: FolderImage, frame: int) -> bool:
@@ -207,7 +250,7 @@ def _read(uid: str, document: Dataset, *, of_report: bool) -> tuple[tuple[Mark, 
     try:
         marks = report_marks(document) if of_report else segment_marks(document)
     except InputError as error:
-        kind = "unreadable_report" if of_report else "unreadable_segmentation"
+        kind = _UNREAD[0] if of_report else _UNREAD[1]
         return (), [Issue(uid, kind, type(error).__name__, "rejected")]
     what = "report" if of_report else "segmentation"
     return marks, [] if marks else [Issue(uid, "nothing_marked", f"{what} without a region on an image", "kept")]
@@ -250,7 +293,9 @@ def _record_id(uid: str, frame: int, header: ImageHeader) -> str:
     return uid if header.frames == 1 else f"{uid}/{frame}"
 
 
-def _records(uid: str, image: FolderImage, regions: _Regions, options: ImportOptions) -> list[ImageRecord]:
+def _records(
+    uid: str, image: FolderImage, regions: _Regions, known: _Known, options: ImportOptions
+) -> list[ImageRecord]:
     """A record for each frame."""
     header = image.header
     said = {"Modality": header.modality, "BodyPartExamined": header.body_part, "ViewPosition": header.view_position}
@@ -265,7 +310,7 @@ def _records(uid: str, image: FolderImage, regions: _Regions, options: ImportOpt
             domain=options.domain or _domain(header),
             dataset=DicomSr.name,
             regions=tuple(regions.by_frame.get((uid, number), ())),
-            exhaustive_for=options.exhaustive_for or frozenset(),
+            exhaustive_for=known.of(uid, number, header),
             columns_toward_left=frame.columns_toward_left,
             rows_toward_feet=frame.rows_toward_feet,
             spacing_mm=frame.spacing_mm,

@@ -11,7 +11,14 @@ from pathlib import Path
 from medground.data.importers.class_names import ClassNames
 from medground.data.importers.coco_file import CocoFile, Entry, read_coco, xyxy_px
 from medground.data.importers.image_files import ImageFiles, SourceImage
-from medground.data.importers.imported import Import, ImportOptions, Issue, bounded_box, rejected_with_image
+from medground.data.importers.imported import (
+    Import,
+    ImportOptions,
+    Issue,
+    bounded_box,
+    rejected_with_image,
+    still_exhaustive,
+)
 from medground.data.importers.stored_image import StoredImage
 from medground.schema.anatomy import Domain
 from medground.schema.record import ImageRecord, Region
@@ -60,7 +67,8 @@ class FracAtlas:
                 continue
             regions, found = _regions(coco, entry, image.stored, record_id, names)
             issues += found
-            records.append(_record(entry, image, regions, attributes.get(file_name, {}), options))
+            exhaustive_for = still_exhaustive(options, found, frozenset(CONCEPTS.values()))
+            records.append(_record(entry, image, regions, attributes.get(file_name, {}), exhaustive_for))
         return Import(tuple(records), tuple(issues), coco.published)
 
 
@@ -75,7 +83,7 @@ def _regions(
         if concept is None:
             issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
             continue
-        box, issue = bounded_box(xyxy_px(annotation), *stored.shown_size, record_id)
+        box, issue = bounded_box(xyxy_px(annotation), *stored.shown_size, record_id, concept)
         issues += [issue] if issue else []
         if box is None:
             continue
@@ -87,16 +95,19 @@ def _regions(
 
 
 def _record(
-    entry: Entry, image: SourceImage, regions: list[Region], attributes: dict[str, str], options: ImportOptions
+    entry: Entry,
+    image: SourceImage,
+    regions: list[Region],
+    attributes: dict[str, str],
+    exhaustive_for: frozenset[str],
 ) -> ImageRecord:
     record_id = Path(str(entry["file_name"])).stem
-    exhaustive = frozenset(CONCEPTS.values()) if options.exhaustive_for is None else options.exhaustive_for
     return image.record(
         record_id,
         regions,
         domain=Domain.LIMB_RADIOGRAPH,
         dataset=FracAtlas.name,
-        exhaustive_for=exhaustive,
+        exhaustive_for=exhaustive_for,
         part=str(entry["split"]) if "split" in entry else None,
         attributes=attributes,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -29,6 +29,9 @@ class Issue:
         action: `rejected` (left out of the records), `repaired` (changed), `merged` (one of several readers' boxes that
             became one) or `kept` (as published).
         boxes: how many published boxes it speaks of; 0 where it is about the image.
+        concept: vocabulary key of what a rejected box marks. It is on the image somewhere, so that the image is no
+            longer exhaustive for it, see `still_exhaustive`. None where the box was not rejected, or its class has no
+            key.
     """
 
     record_id: str
@@ -36,6 +39,7 @@ class Issue:
     detail: str
     action: Action
     boxes: int = 0
+    concept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +151,29 @@ def rejected_with_image(record_id: str, boxes: int) -> list[Issue]:
     return [Issue(record_id, "box_without_image", detail, "rejected", boxes=boxes)] if boxes else []
 
 
+def still_exhaustive(
+    options: ImportOptions, issues: Iterable[Issue], published: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """What an image is exhaustive for: by the user's word, else as published, less what a rejected box marks.
+
+    A lesion whose box is rejected is still there. Silence proves nothing then of its concept, nor of the broader ones,
+    which cover it, or the narrower ones, one of which it may be.
+
+    Args:
+        options: what the user says, and the vocabulary.
+        issues: of this image.
+        published: what is known of the source, where the user says nothing.
+    """
+    said = published if options.exhaustive_for is None else options.exhaustive_for
+    lost = {issue.concept for issue in issues if issue.concept is not None and issue.action == "rejected"}
+    if not lost:
+        return said
+    narrower = frozenset[str]().union(*(options.vocabulary.descendants(concept) for concept in lost))
+    return frozenset(key for key in said - narrower if lost.isdisjoint(options.vocabulary.descendants(key)))
+
+
 def bounded_box(
-    xyxy_px: tuple[float, float, float, float], columns: int, rows: int, record_id: str
+    xyxy_px: tuple[float, float, float, float], columns: int, rows: int, record_id: str, concept: str
 ) -> tuple[Box | None, Issue | None]:
     """Turn four published numbers into a box inside the image, or into the reason why there is none.
 
@@ -157,6 +182,7 @@ def bounded_box(
         columns: width of the frame that the corners are in, pixels.
         rows: height of that frame, pixels.
         record_id: the image, for the issue.
+        concept: vocabulary key of what the box marks, for the issue.
 
     Returns:
         The box, cut at the image edge where it reached over it, and the issue if there is one. The box is None where
@@ -164,11 +190,12 @@ def bounded_box(
     """
     x1, y1, x2, y2 = xyxy_px
     if not (x1 < x2 and y1 < y2):  # also refuses NaN
-        return None, Issue(record_id, "degenerate_box", f"{xyxy_px} has no area", "rejected", boxes=1)
+        detail = f"{concept}: {xyxy_px} has no area"
+        return None, Issue(record_id, "degenerate_box", detail, "rejected", boxes=1, concept=concept)
     cut = (max(x1, 0.0), max(y1, 0.0), min(x2, float(columns)), min(y2, float(rows)))
     if not (cut[0] < cut[2] and cut[1] < cut[3]):
-        detail = f"{xyxy_px} lies outside {columns}x{rows}"
-        return None, Issue(record_id, "outside_box", detail, "rejected", boxes=1)
+        detail = f"{concept}: {xyxy_px} lies outside {columns}x{rows}"
+        return None, Issue(record_id, "outside_box", detail, "rejected", boxes=1, concept=concept)
     box = Box(x1=cut[0], y1=cut[1], x2=cut[2], y2=cut[3])
     if cut != (x1, y1, x2, y2):
         detail = f"{xyxy_px} cut at the edge of {columns}x{rows}"

@@ -16,7 +16,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from medground.data.importers.imported import Import, ImportOptions, Issue, Published, rejected_with_image
+from medground.data.importers.imported import (
+    Import,
+    ImportOptions,
+    Issue,
+    Published,
+    rejected_with_image,
+    still_exhaustive,
+)
 from medground.data.importers.table import Row, by_image, decimal, read_table
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
@@ -90,7 +97,8 @@ class Luna16:
                 found, own = _slices(rows, grid, series)
                 issues += found
                 path = volumes[series] if options.with_images else None
-                records += [_record(series, index, grid, own[index], path, options) for index in sorted(own)]
+                known = still_exhaustive(options, found)  # where in the scan a rejected nodule lies is not known
+                records += [_record(series, index, grid, own[index], path, known) for index in sorted(own)]
         nodules = sum(len(rows) for rows in scans.values())
         return Import(tuple(records), tuple(issues), Published(len(scans), nodules, +Counter(nodule=nodules)))
 
@@ -140,13 +148,13 @@ def _slices(rows: list[Row], grid: Grid, series: str) -> tuple[list[Issue], dict
     for number, row in enumerate(rows, 1):
         x_mm, y_mm, z_mm, diameter_mm = (decimal(row[column]) for column in COLUMNS[1:])
         if not (diameter_mm > 0 and math.isfinite(x_mm + y_mm + z_mm)):
-            detail = f"centre ({x_mm}, {y_mm}, {z_mm}), diameter {diameter_mm} mm"
-            issues.append(Issue(series, "degenerate_box", detail, "rejected", boxes=1))
+            detail = f"{CONCEPT}: centre ({x_mm}, {y_mm}, {z_mm}), diameter {diameter_mm} mm"
+            issues.append(Issue(series, "degenerate_box", detail, "rejected", boxes=1, concept=CONCEPT))
             continue
         regions = dict(_cuts(grid, (x_mm, y_mm, z_mm), diameter_mm / 2, f"{series}-{number}"))
         if not regions:
-            detail = f"({x_mm}, {y_mm}, {z_mm}) mm lies outside the scan"
-            issues.append(Issue(series, "outside_box", detail, "rejected", boxes=1))
+            detail = f"{CONCEPT}: ({x_mm}, {y_mm}, {z_mm}) mm lies outside the scan"
+            issues.append(Issue(series, "outside_box", detail, "rejected", boxes=1, concept=CONCEPT))
         for index, region in regions.items():
             slices.setdefault(index, []).append(region)
     return issues, slices
@@ -174,7 +182,7 @@ def _cuts(
 
 
 def _record(
-    series: str, index: int, grid: Grid, regions: list[Region], path: Path | None, options: ImportOptions
+    series: str, index: int, grid: Grid, regions: list[Region], path: Path | None, exhaustive_for: frozenset[str]
 ) -> ImageRecord:
     along = grid.direction[0, 0]
     left: Literal[1, -1] | None = None if abs(along) < _SETTLED else (1 if along > 0 else -1)
@@ -188,7 +196,7 @@ def _record(
         domain=Domain.CHEST_CT,
         dataset=Luna16.name,
         regions=tuple(regions),
-        exhaustive_for=options.exhaustive_for or frozenset(),
+        exhaustive_for=exhaustive_for,
         columns_toward_left=left,
         spacing_mm=(grid.spacing_mm[1], grid.spacing_mm[0]),
     )

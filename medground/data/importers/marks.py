@@ -32,7 +32,7 @@ def regions_of(
         if concept is None:
             issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
             continue
-        box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, record_id)
+        box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, record_id, concept)
         issues += [issue] if issue else []
         if box is not None:
             regions.append(Region(concept=concept, box=box, source=source))

@@ -18,6 +18,7 @@ from medground.data.importers.imported import (
     Published,
     bounded_box,
     rejected_with_image,
+    still_exhaustive,
 )
 from medground.data.importers.table import Row, by_image, decimal, read_table
 from medground.schema.anatomy import Domain
@@ -73,7 +74,7 @@ class MsCxr:
                 continue
             regions, found = _regions(rows, image, size, image_id, names)
             issues += found
-            records.append(_record(image_id, rows[0], image, regions, options))
+            records.append(_record(image_id, rows[0], image, regions, still_exhaustive(options, found)))
         published = Counter(row["category_name"] for rows in images.values() for row in rows)
         return Import(tuple(records), tuple(issues), Published(len(images), published.total(), published))
 
@@ -92,14 +93,16 @@ def _regions(
             continue
         x, y, w, h = (decimal(row[column]) for column in COLUMNS[3:7])
         corners = (x * scale_x, y * scale_y, (x + w) * scale_x, (y + h) * scale_y)
-        box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, image_id)
+        box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, image_id, concept)
         issues += [issue] if issue else []
         if box is not None:
             regions.append(Region(concept=concept, box=box, source="MS-CXR", phrase=row["label_text"] or None))
     return regions, issues
 
 
-def _record(image_id: str, row: Row, image: SourceImage, regions: list[Region], options: ImportOptions) -> ImageRecord:
+def _record(
+    image_id: str, row: Row, image: SourceImage, regions: list[Region], exhaustive_for: frozenset[str]
+) -> ImageRecord:
     patient = _PATIENT.search(row.get("path", ""))
     return image.record(
         image_id,
@@ -107,7 +110,7 @@ def _record(image_id: str, row: Row, image: SourceImage, regions: list[Region], 
         patient_id=patient[1] if patient else image_id,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=MsCxr.name,
-        exhaustive_for=options.exhaustive_for or frozenset(),
+        exhaustive_for=exhaustive_for,
         part=_PARTS.get(row.get("split", "")),
     )
 

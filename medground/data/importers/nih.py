@@ -17,6 +17,7 @@ from medground.data.importers.imported import (
     Issue,
     Published,
     rejected_with_image,
+    still_exhaustive,
 )
 from medground.data.importers.marks import Mark, regions_of
 from medground.data.importers.nih_chestxdet import CONCEPTS
@@ -69,7 +70,7 @@ class Nih:
                 continue
             regions, found = regions_of(own, image, record_id, names, "NIH BBox_List_2017")
             issues += found
-            records.append(_record(record_id, image, regions, options))
+            records.append(_record(record_id, image, regions, still_exhaustive(options, found)))
         published = Counter(label for own in marks.values() for label, _ in own)
         return Import(tuple(records), tuple(issues), Published(len(marks), published.total(), published))
 
@@ -93,14 +94,14 @@ def _marks(table: Path) -> dict[str, list[Mark]]:
     return marks
 
 
-def _record(record_id: str, image: SourceImage, regions: list[Region], options: ImportOptions) -> ImageRecord:
+def _record(record_id: str, image: SourceImage, regions: list[Region], exhaustive_for: frozenset[str]) -> ImageRecord:
     return image.record(
         record_id,
         regions,
         patient_id=record_id.split("_")[0],
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=Nih.name,
-        exhaustive_for=options.exhaustive_for or frozenset(),
+        exhaustive_for=exhaustive_for,
     )
 
 

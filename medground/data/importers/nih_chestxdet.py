@@ -8,7 +8,14 @@ from pathlib import Path
 from medground.data.importers.class_names import ClassNames
 from medground.data.importers.coco_file import CocoFile, Entry, read_coco, xyxy_px
 from medground.data.importers.image_files import ImageFiles, SourceImage
-from medground.data.importers.imported import Import, ImportOptions, Issue, bounded_box, rejected_with_image
+from medground.data.importers.imported import (
+    Import,
+    ImportOptions,
+    Issue,
+    bounded_box,
+    rejected_with_image,
+    still_exhaustive,
+)
 from medground.schema.anatomy import Domain
 from medground.schema.record import ImageRecord, Region
 
@@ -74,9 +81,7 @@ class NihChestXDet:
             if image is None:
                 issues += rejected_with_image(record_id, len(coco.annotations.get(entry["id"], ())))
                 continue
-            record, found = _record(entry, image, coco, names)
-            if options.exhaustive_for is not None:
-                record = record.model_copy(update={"exhaustive_for": options.exhaustive_for})
+            record, found = _record(entry, image, coco, names, options)
             records.append(record)
             issues += [*found, *_comparisons(record)]
         return Import(tuple(records), tuple(issues), coco.published)
@@ -96,7 +101,9 @@ def merge_double_marked(record: ImageRecord) -> ImageRecord:
     return record.model_copy(update={"regions": tuple(r for r in record.regions if id(r) not in dropped)})
 
 
-def _record(entry: Entry, image: SourceImage, coco: CocoFile, names: ClassNames) -> tuple[ImageRecord, list[Issue]]:
+def _record(
+    entry: Entry, image: SourceImage, coco: CocoFile, names: ClassNames, options: ImportOptions
+) -> tuple[ImageRecord, list[Issue]]:
     record_id = Path(str(entry["file_name"])).stem
     issues: list[Issue] = []
     regions: list[Region] = []
@@ -106,7 +113,7 @@ def _record(entry: Entry, image: SourceImage, coco: CocoFile, names: ClassNames)
         if concept is None:
             issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
             continue
-        box, issue = bounded_box(xyxy_px(annotation), image.stored.columns, image.stored.rows, record_id)
+        box, issue = bounded_box(xyxy_px(annotation), image.stored.columns, image.stored.rows, record_id, concept)
         issues += [issue] if issue else []
         if box is not None:
             regions.append(Region(concept=concept, box=box, source=str(annotation["source"])))
@@ -121,7 +128,7 @@ def _record(entry: Entry, image: SourceImage, coco: CocoFile, names: ClassNames)
         patient_id=str(entry["patient"]),
         domain=Domain.CHEST_RADIOGRAPH,
         dataset="nih_chestxdet",
-        exhaustive_for=frozenset(key for key in read_for.values() if key),
+        exhaustive_for=still_exhaustive(options, issues, frozenset(key for key in read_for.values() if key)),
     )
     return record, issues
 

@@ -17,6 +17,7 @@ from medground.data.importers.imported import (
     Published,
     bounded_box,
     rejected_with_image,
+    still_exhaustive,
 )
 from medground.data.importers.table import Row, by_image, decimal, read_table
 from medground.schema.anatomy import Domain
@@ -78,7 +79,8 @@ class Rsna:
             regions, found = _regions(boxed, image, image_id)
             issues += found
             attributes = {"class": classes[image_id]} if image_id in classes else {}
-            records.append(_record(image_id, image, regions, attributes, options))
+            known = still_exhaustive(options, found, frozenset({CONCEPT}))
+            records.append(_record(image_id, image, regions, attributes, known))
         boxes = sum(bool(row["Target"] == "1" or row["x"]) for rows in images.values() for row in rows)
         count = Counter({"Lung Opacity": boxes})
         return Import(tuple(records), tuple(issues), Published(len(images), boxes, +count))
@@ -90,9 +92,11 @@ def _regions(boxed: list[Row], image: SourceImage, image_id: str) -> tuple[list[
     for row in boxed:
         x, y, width, height = (decimal(row[column]) for column in COLUMNS[1:5])
         if row["Target"] != "1":
-            issues.append(Issue(image_id, "contradiction", "a box where Target is 0", "rejected", boxes=1))
+            detail = f"{CONCEPT}: a box where Target is 0"
+            issues.append(Issue(image_id, "contradiction", detail, "rejected", boxes=1, concept=CONCEPT))
             continue
-        box, issue = bounded_box((x, y, x + width, y + height), image.stored.columns, image.stored.rows, image_id)
+        corners = (x, y, x + width, y + height)
+        box, issue = bounded_box(corners, image.stored.columns, image.stored.rows, image_id, CONCEPT)
         issues += [issue] if issue else []
         if box is not None:
             regions.append(Region(concept=CONCEPT, box=box, source="RSNA Pneumonia"))
@@ -100,14 +104,18 @@ def _regions(boxed: list[Row], image: SourceImage, image_id: str) -> tuple[list[
 
 
 def _record(
-    image_id: str, image: SourceImage, regions: list[Region], attributes: dict[str, str], options: ImportOptions
+    image_id: str,
+    image: SourceImage,
+    regions: list[Region],
+    attributes: dict[str, str],
+    exhaustive_for: frozenset[str],
 ) -> ImageRecord:
     return image.record(
         image_id,
         regions,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=Rsna.name,
-        exhaustive_for=frozenset({CONCEPT}) if options.exhaustive_for is None else options.exhaustive_for,
+        exhaustive_for=exhaustive_for,
         attributes=attributes,
     )
 

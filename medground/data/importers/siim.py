@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from medground.data.importers.image_files import ImageFiles, SourceImage
-from medground.data.importers.imported import Import, ImportOptions, Issue, Published, bounded_box
+from medground.data.importers.imported import Import, ImportOptions, Issue, Published, bounded_box, still_exhaustive
 from medground.data.importers.run_length import NONE, mask_of, regions_of
 from medground.data.importers.table import by_image, read_table
 from medground.schema.anatomy import Domain
@@ -66,7 +66,8 @@ class Siim:
             boxes += count
             issues += found
             if image is not None:
-                records.append(_record(image_id, image, regions, options))
+                known = still_exhaustive(options, found, frozenset({CONCEPT}))
+                records.append(_record(image_id, image, regions, known))
         count_by_class = +Counter({"Pneumothorax": boxes})
         return Import(tuple(records), tuple(issues), Published(len(images), boxes, count_by_class))
 
@@ -94,7 +95,8 @@ def _regions(masks: list[str], image: SourceImage | None, image_id: str) -> tupl
         try:
             marked = regions_of(mask_of(text, SIZE_PX, SIZE_PX))
         except ValueError as error:
-            issues.append(Issue(image_id, "bad_mask", str(error), "rejected", boxes=1))
+            detail = f"{CONCEPT}: {error}"
+            issues.append(Issue(image_id, "bad_mask", detail, "rejected", boxes=1, concept=CONCEPT))
             boxes += 1
             continue
         boxes += len(marked)
@@ -103,24 +105,26 @@ def _regions(masks: list[str], image: SourceImage | None, image_id: str) -> tupl
                 detail = "a region of an image that cannot be used"
                 issues.append(Issue(image_id, "box_without_image", detail, "rejected", boxes=1))
             elif area < SPECK_PX:
-                issues.append(Issue(image_id, "speck", f"{area} pixels at {corners}", "rejected", boxes=1))
+                detail = f"{CONCEPT}: {area} pixels at {corners}"
+                issues.append(Issue(image_id, "speck", detail, "rejected", boxes=1, concept=CONCEPT))
             else:
                 factor = (image.stored.columns / SIZE_PX, image.stored.rows / SIZE_PX) * 2
                 x1, y1, x2, y2 = (v * f for v, f in zip(corners, factor, strict=True))
-                box, issue = bounded_box((x1, y1, x2, y2), image.stored.columns, image.stored.rows, image_id)
+                size = (image.stored.columns, image.stored.rows)
+                box, issue = bounded_box((x1, y1, x2, y2), *size, image_id, CONCEPT)
                 issues += [issue] if issue else []
                 if box is not None:
                     regions.append(Region(concept=CONCEPT, box=box, source="SIIM-ACR"))
     return regions, issues, boxes
 
 
-def _record(image_id: str, image: SourceImage, regions: list[Region], options: ImportOptions) -> ImageRecord:
+def _record(image_id: str, image: SourceImage, regions: list[Region], exhaustive_for: frozenset[str]) -> ImageRecord:
     return image.record(
         image_id,
         regions,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=Siim.name,
-        exhaustive_for=frozenset({CONCEPT}) if options.exhaustive_for is None else options.exhaustive_for,
+        exhaustive_for=exhaustive_for,
     )
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 from medground.data.importers.class_names import ClassNames
 from medground.data.importers.coco_file import CocoFile, Entry, read_coco, xyxy_px
 from medground.data.importers.image_files import ImageFiles, SourceImage
-from medground.data.importers.imported import Import, ImportOptions, Issue, bounded_box, rejected_with_image
+from medground.data.importers.imported import (
+    Import,
+    ImportOptions,
+    Issue,
+    bounded_box,
+    rejected_with_image,
+    still_exhaustive,
+)
 from medground.schema.anatomy import Domain
 from medground.schema.errors import InputNotFoundError
 from medground.schema.record import ImageRecord, Region
@@ -79,7 +86,6 @@ def _read(table: Path, folder: Path, options: ImportOptions) -> Import:
             continue
         regions, found = _regions(coco, own, image, record_id, names)
         issues += found
-        exhaustive = frozenset(CLASSES.values()) if options.exhaustive_for is None else options.exhaustive_for
         group = Path(file_name).parent.name
         records.append(
             image.record(
@@ -87,7 +93,7 @@ def _read(table: Path, folder: Path, options: ImportOptions) -> Import:
                 regions,
                 domain=Domain.CHEST_RADIOGRAPH,
                 dataset=Tbx11k.name,
-                exhaustive_for=exhaustive,
+                exhaustive_for=still_exhaustive(options, found, frozenset(CLASSES.values())),
                 part=part,
                 attributes={"group": group} if group else {},
             )
@@ -106,7 +112,7 @@ def _regions(
         if concept is None:
             issues.append(Issue(record_id, "unknown_class", label, "rejected", boxes=1))
             continue
-        box, issue = bounded_box(xyxy_px(annotation), image.stored.columns, image.stored.rows, record_id)
+        box, issue = bounded_box(xyxy_px(annotation), image.stored.columns, image.stored.rows, record_id, concept)
         issues += [issue] if issue else []
         if box is not None:
             regions.append(Region(concept=concept, box=box, source="TBX11K", uncertain=label in UNCERTAIN))

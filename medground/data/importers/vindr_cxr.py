@@ -18,6 +18,7 @@ from medground.data.importers.imported import (
     Published,
     bounded_box,
     rejected_with_image,
+    still_exhaustive,
 )
 from medground.data.importers.readers import fuse
 from medground.data.importers.table import Row, by_image, decimal, read_table
@@ -89,7 +90,8 @@ class VinDrCxr:
             readers, found = _marks(rows, image, image_id, names)
             regions, merged = _regions(readers, image, image_id)
             issues += [*found, *merged]
-            records.append(_record(image_id, image, regions, len(readers), options))
+            known = still_exhaustive(options, found, EXHAUSTIVE)
+            records.append(_record(image_id, image, regions, len(readers), known))
         return Import(tuple(records), tuple(issues), Published(len(images), published.total(), published))
 
 
@@ -116,7 +118,7 @@ def _marks(
             issues.append(Issue(image_id, "unknown_class", row["class_name"], "rejected", boxes=1))
             continue
         x1, y1, x2, y2 = (decimal(row[column]) for column in COLUMNS[3:])
-        box, issue = bounded_box((x1, y1, x2, y2), image.stored.columns, image.stored.rows, image_id)
+        box, issue = bounded_box((x1, y1, x2, y2), image.stored.columns, image.stored.rows, image_id, concept)
         issues += [issue] if issue else []
         if box is not None:
             own.append((concept, box))
@@ -137,14 +139,14 @@ def _regions(
 
 
 def _record(
-    image_id: str, image: SourceImage, regions: list[Region], readers: int, options: ImportOptions
+    image_id: str, image: SourceImage, regions: list[Region], readers: int, exhaustive_for: frozenset[str]
 ) -> ImageRecord:
     return image.record(
         image_id,
         regions,
         domain=Domain.CHEST_RADIOGRAPH,
         dataset=VinDrCxr.name,
-        exhaustive_for=EXHAUSTIVE if options.exhaustive_for is None else options.exhaustive_for,
+        exhaustive_for=exhaustive_for,
         readers=readers,
     )
 

@@ -14,6 +14,7 @@ from medground.data.importers.imported import (
     Issue,
     Published,
     rejected_with_image,
+    still_exhaustive,
 )
 from medground.data.importers.marks import regions_of
 from medground.data.importers.voc_file import read_voc
@@ -98,7 +99,7 @@ def read_folder(
                 regions,
                 domain=options.domain or Domain.OTHER,
                 dataset=dataset,
-                exhaustive_for=exhaustive_for if options.exhaustive_for is None else options.exhaustive_for,
+                exhaustive_for=still_exhaustive(options, found, exhaustive_for),
                 part=parts.get(stem),
             )
         )

@@ -19,6 +19,7 @@ from medground.data.importers.imported import (
     Issue,
     Published,
     rejected_with_image,
+    still_exhaustive,
 )
 from medground.data.importers.marks import regions_of
 from medground.schema.anatomy import Domain
@@ -81,7 +82,8 @@ class Yolo:
             marks = [(_name(line, labels), _corners(line, *size)) for line in lines]
             regions, found = regions_of(marks, image, record_id, names, self.name)
             issues += found
-            records.append(_record(path.relative_to(source), image, regions, record_id, options))
+            whole = still_exhaustive(options, found)
+            records.append(_record(path.relative_to(source), image, regions, whole, options))
         if not images and not orphans:
             raise InputNotFoundError(f"no images/ or labels/ in {source}; give the folder that holds them")
         count = Published(len(images) + len(orphans), published.total(), published)
@@ -140,14 +142,14 @@ def _corners(line: list[str], columns: int, rows: int) -> tuple[float, float, fl
 
 
 def _record(
-    path: Path, image: SourceImage, regions: list[Region], record_id: str, options: ImportOptions
+    path: Path, image: SourceImage, regions: list[Region], exhaustive_for: frozenset[str], options: ImportOptions
 ) -> ImageRecord:
     return image.record(
-        record_id,
+        path.with_suffix("").as_posix(),
         regions,
         domain=options.domain or Domain.OTHER,
         dataset=Yolo.name,
-        exhaustive_for=options.exhaustive_for or frozenset(),
+        exhaustive_for=exhaustive_for,
         part=next((_PARTS[word] for word in path.parts if word in _PARTS), None),
     )
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -145,3 +146,21 @@ def test_a_growing_annotation_is_refused(source: Path) -> None:
     (source / "Annotations" / "a.xml").write_text(bomb, encoding="utf-8")
     with pytest.raises(DataSetError, match="no plain annotation"):
         by_name("voc")(source)
+
+
+@pytest.mark.parametrize("corners", [("NaN", 2, 60, 40), (30, 2, 30, 40), (70, 2, 90, 40)])
+def test_a_smear_whose_only_white_cell_is_rejected_is_no_smear_without_one(
+    source: Path, corners: tuple[Any, ...]
+) -> None:
+    text = annotation("a", [("RBC", 1, 1, 10, 20), ("WBC", *corners)])
+    (source / "Annotations" / "a.xml").write_text(text, encoding="utf-8")
+    (source / "Annotations" / "b.xml").write_text(annotation("b", []), encoding="utf-8")
+    imported = by_name("bccd")(source)
+    exhaustive_for = {record.record_id: record.exhaustive_for for record in imported.records}
+    assert exhaustive_for == {"a": {"platelet"}, "b": {"white_blood_cell", "platelet"}}
+    (issue,) = [issue for issue in imported.issues if issue.boxes and issue.record_id == "a"]
+    assert (issue.action, issue.concept) == ("rejected", "white_blood_cell")
+    assert issue.detail.startswith("white_blood_cell: ")
+    said = frozenset({"white_blood_cell", "red_blood_cell"})
+    by_the_user = by_name("voc")(source, ImportOptions(exhaustive_for=said)).records
+    assert [record.exhaustive_for for record in by_the_user] == [{"red_blood_cell"}, said]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,23 @@ def assert_balanced(imported: Import) -> None:
     kept = sum(len(record.regions) for record in imported.records)
     lost = sum(issue.boxes for issue in imported.issues if issue.action in ("rejected", "merged"))
     assert kept + lost == imported.published.boxes == sum(imported.published.boxes_by_class.values())
+
+
+def test_silence_proves_nothing_of_what_a_rejected_box_or_a_crowd_marks(source: Path) -> None:
+    content = json.loads((source / "annotations_coco.json").read_text())
+    content["annotations"] += [
+        {"id": 10, "image_id": 1, "category_id": 1, "bbox": [1, 1, math.nan, 4]},
+        {"id": 11, "image_id": 2, "category_id": 4, "segmentation": [[1, 1, 5, 1, 5, 5]]},
+    ]
+    content["categories"].append({"id": 4, "name": "Fracture"})
+    (source / "annotations_coco.json").write_text(json.dumps(content))
+    options = ImportOptions(exhaustive_for=frozenset({"nodule", "mass", "fracture", "cardiomegaly"}))
+    imported = by_name("coco")(source, options)
+    assert {record.record_id: record.exhaustive_for for record in imported.records} == {
+        "p/a": {"fracture", "cardiomegaly"},
+        "q/a": {"nodule", "cardiomegaly"},
+    }
+    assert_balanced(imported)
 
 
 def test_parts_by_file_and_images_elsewhere(tmp_path: Path, write_jpeg: WriteJpeg) -> None:

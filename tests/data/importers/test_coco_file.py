@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def test_annotations_are_grouped_and_orphans_named(tmp_path: Path) -> None:
     assert "image 8" in coco.issues[0].detail
     assert coco.published == Published(2, 2, {"fracture": 1, "9": 1})
     assert xyxy_px(coco.annotations[3][0]) == (1, 2, 4, 6)
+    for bad in ({}, {"bbox": None}, {"bbox": []}, {"bbox": [1, 2, 3]}, {"bbox": [1, 2, "wide", 4]}):
+        assert all(math.isnan(corner) for corner in xyxy_px(bad))
 
 
 def test_what_is_not_coco_is_refused(tmp_path: Path) -> None:

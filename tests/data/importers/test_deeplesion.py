@@ -63,6 +63,12 @@ def test_records_and_dirt(source: Path) -> None:
     assert imported.published.boxes_by_class == {"lung": 1, "mediastinum": 1, "unknown": 1, "liver": 3}
 
 
+def test_silence_proves_nothing_of_what_a_rejected_box_marks(source: Path) -> None:
+    said = frozenset({"lung_lesion", "liver_lesion"})
+    chest, liver = by_name("deeplesion")(source, ImportOptions(exhaustive_for=said)).records
+    assert (chest.exhaustive_for, liver.exhaustive_for) == (said, {"lung_lesion"})
+
+
 def test_annotations_alone(source: Path) -> None:
     imported = by_name("deeplesion")(source / "DL_info.csv", ImportOptions(with_images=False))
     assert [(r.record_id, r.columns, r.path) for r in imported.records][2] == ("000091_01_01_002", 512, None)

@@ -17,10 +17,10 @@ from highdicom import AlgorithmIdentificationSequence, sr
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import CTImageStorage, generate_uid
+from pydicom.uid import generate_uid
 
 from medground.data.import_report import report_of
-from medground.data.importers import Import, ImportOptions, by_name
+from medground.data.importers import Import
 from medground.dicom.image import DicomImage, open_image
 from medground.dicom.seg import write_seg
 from medground.dicom.sr import Review, write_sr
@@ -29,46 +29,9 @@ from medground.schema.errors import InputNotFoundError
 from medground.schema.record import ImageRecord, Region
 from medground.schema.result import FindingConcept
 from medground.schema.vocabulary import Code as SchemaCode
+from tests.data.importers.dicom_folders import BOX, film, read, save, slices
 from tests.dicom.conftest import dicom_file
 from tests.dicom.sr_results import MODEL, PLACED, SETTINGS, by_uid, finding, stored, study, volume_finding
-
-BOX = (10.0, 20.0, 30.5, 44.0)
-
-
-def read(folder: Path, **options: Any) -> Import:
-    """An import whose account balances; `report_of` raises where it does not."""
-    found = by_name("dicom-sr")(folder, ImportOptions(**options))
-    report_of(found, "dicom-sr", seek_near_duplicates=False)
-    return found
-
-
-def film(folder: Path, uid: str = "1.2.3.1", **elements: Any) -> DicomImage:
-    pixels = np.random.default_rng(len(uid)).integers(0, 4000, (64, 48), dtype=np.uint16)
-    content = dicom_file(pixels, **{**PLACED, "SOPInstanceUID": uid, **elements})
-    (folder / f"{uid}.dcm").write_bytes(content)
-    return open_image(content)
-
-
-def slices(folder: Path, count: int) -> list[DicomImage]:
-    return [
-        film(
-            folder,
-            f"1.2.3.4.{number}",
-            SOPClassUID=CTImageStorage,
-            Modality="CT",
-            FrameOfReferenceUID="1.2.3.9",
-            PixelSpacing=[0.5, 0.75],
-            SliceThickness=3,
-            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-            ImagePositionPatient=[-10, -20, 3 * number],
-        )
-        for number in range(1, count + 1)
-    ]
-
-
-def save(folder: Path, name: str, dataset: Dataset) -> Dataset:
-    (folder / f"{name}.dcm").write_bytes(stored(dataset))
-    return dataset
 
 
 def only(found: Import) -> tuple[ImageRecord, Region]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from medground.data.importers import Import, by_name
+from medground.data.pairs.facts import Facts
+from medground.data.vocabulary import load_vocabulary
 from medground.schema.anatomy import Domain
 
 WriteJpeg = Callable[..., None]
@@ -34,6 +37,8 @@ def imported(write_coco: WriteCoco, write_jpeg: WriteJpeg) -> Import:
         image(4, "turned.jpg"),
         image(5, "dirty.jpg"),
         image(6, "absent.jpg"),
+        image(7, "lost.jpg"),
+        image(8, "whole.jpg"),
     ]
     marks = [
         mark(1, [10.5, 10, 20, 20]),
@@ -44,9 +49,10 @@ def imported(write_coco: WriteCoco, write_jpeg: WriteJpeg) -> Import:
         mark(5, [70, 5, 9, 9]),
         mark(5, [55, 5, 9, 9]),
         mark(5, [5, 5, 9, 9], category=2),
+        mark(7, [5, 5, math.nan, 9]),
     ]
     source = write_coco(images, marks, ["fracture", "washer"])
-    for name in ("good", "swapped", "dirty"):
+    for name in ("good", "swapped", "dirty", "lost", "whole"):
         write_jpeg(source / "images" / f"{name}.jpg")
     write_jpeg(source / "images" / "cut.jpg", cut=True)
     write_jpeg(source / "images" / "turned.jpg", orientation=6)
@@ -55,7 +61,7 @@ def imported(write_coco: WriteCoco, write_jpeg: WriteJpeg) -> Import:
 
 def test_records(imported: Import) -> None:
     records = {record.record_id: record for record in imported.records}
-    assert list(records) == ["good", "swapped", "turned", "dirty"]
+    assert list(records) == ["good", "swapped", "turned", "dirty", "lost", "whole"]
     good = records["good"]
     assert (good.part, good.patient_id, good.domain) == ("valid", "good", Domain.LIMB_RADIOGRAPH)
     assert good.exhaustive_for == {"fracture"}
@@ -85,7 +91,16 @@ def test_every_dirt_is_listed(imported: Import) -> None:
         ("dirty", "outside_box", "rejected"): 1,
         ("dirty", "overhanging_box", "repaired"): 1,
         ("dirty", "unknown_class", "rejected"): 1,
+        ("lost", "degenerate_box", "rejected"): 1,
     }
+
+
+def test_a_film_whose_fracture_has_no_box_is_no_film_without_a_fracture(imported: Import) -> None:
+    records = {record.record_id: record for record in imported.records}
+    assert records["lost"].regions == records["whole"].regions == ()
+    normal = {name for name, record in records.items() if Facts(record, load_vocabulary()).is_exhaustive("fracture")}
+    assert normal == {"good", "swapped", "turned", "whole"}
+    assert records["lost"].exhaustive_for == records["dirty"].exhaustive_for == frozenset()
 
 
 @pytest.mark.real_data

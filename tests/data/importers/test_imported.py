@@ -6,14 +6,22 @@ from pathlib import Path
 import pytest
 
 from medground.data import importers
-from medground.data.importers.imported import Import, Issue, Published, bounded_box
+from medground.data.importers.imported import (
+    Action,
+    Import,
+    ImportOptions,
+    Issue,
+    Published,
+    bounded_box,
+    still_exhaustive,
+)
 from medground.schema.anatomy import Domain
 from medground.schema.errors import DataSetError, InputNotFoundError, UsageError
 from medground.schema.record import ImageRecord
 
 
 def test_a_box_within_the_image_is_left_as_it_is() -> None:
-    box, issue = bounded_box((1.5, 2, 60, 40), 60, 40, "r")
+    box, issue = bounded_box((1.5, 2, 60, 40), 60, 40, "r", "mass")
     assert box is not None
     assert box.xyxy_px == (1.5, 2, 60, 40)
     assert issue is None
@@ -23,23 +31,49 @@ def test_a_box_within_the_image_is_left_as_it_is() -> None:
     "corners", [(5, 5, 5, 9), (5, 5, 9, 5), (9, 5, 5, 9), (5, 9, 9, 5), (math.nan, 0, 1, 1), (0, 0, 1, math.nan)]
 )
 def test_a_box_without_area_is_rejected(corners: tuple[float, float, float, float]) -> None:
-    box, issue = bounded_box(corners, 60, 40, "r")
+    box, issue = bounded_box(corners, 60, 40, "r", "mass")
     assert box is None
     assert issue is not None
-    assert (issue.kind, issue.action, issue.record_id) == ("degenerate_box", "rejected", "r")
+    assert (issue.kind, issue.action, issue.record_id, issue.concept) == ("degenerate_box", "rejected", "r", "mass")
+    assert issue.detail.startswith("mass: ")
 
 
 def test_a_box_over_the_edge_is_cut_and_one_beyond_it_rejected() -> None:
-    box, issue = bounded_box((-3, 10, 70, 50), 60, 40, "r")
+    box, issue = bounded_box((-3, 10, 70, 50), 60, 40, "r", "mass")
     assert box is not None
     assert box.xyxy_px == (0, 10, 60, 40)
     assert issue is not None
-    assert (issue.kind, issue.action) == ("overhanging_box", "repaired")
+    assert (issue.kind, issue.action, issue.concept) == ("overhanging_box", "repaired", None)
     for corners in [(60, 0, 70, 10), (-9, 0, -1, 10), (0, 40, 10, 41), (0, -4, 10, 0)]:
-        box, issue = bounded_box(corners, 60, 40, "r")
+        box, issue = bounded_box(corners, 60, 40, "r", "mass")
         assert box is None
         assert issue is not None
-        assert (issue.kind, issue.action) == ("outside_box", "rejected")
+        assert (issue.kind, issue.action, issue.concept) == ("outside_box", "rejected", "mass")
+        assert issue.detail.startswith("mass: ")
+
+
+def rejected(concept: str | None, action: Action = "rejected") -> Issue:
+    return Issue("r", "degenerate_box", "", action, boxes=1, concept=concept)
+
+
+def test_what_a_rejected_box_marks_is_unknown_and_so_are_the_broader_and_the_narrower() -> None:
+    said = frozenset({"lung_lesion", "lung_opacity", "consolidation", "nodule", "mass", "fracture"})
+    assert still_exhaustive(ImportOptions(), [], said) == said
+    assert still_exhaustive(ImportOptions(), [rejected(None), rejected("mass", "repaired")], said) == said
+    assert still_exhaustive(ImportOptions(), [rejected("mass")], said) == said - {"mass", "lung_lesion"}
+    assert still_exhaustive(ImportOptions(), [rejected("lung_opacity")], said) == {"nodule", "mass", "fracture"}
+    assert still_exhaustive(ImportOptions(), [rejected("mass"), rejected("fracture")], said) == {
+        "lung_opacity",
+        "consolidation",
+        "nodule",
+    }
+
+
+def test_the_users_word_stands_before_the_sources_and_not_before_a_rejected_box() -> None:
+    options = ImportOptions(exhaustive_for=frozenset({"nodule", "mass", "scratch"}))
+    assert still_exhaustive(options, [], frozenset({"fracture"})) == {"nodule", "mass", "scratch"}
+    assert still_exhaustive(options, [rejected("mass")], frozenset({"fracture"})) == {"nodule", "scratch"}
+    assert still_exhaustive(ImportOptions(exhaustive_for=frozenset()), [], frozenset({"fracture"})) == frozenset()
 
 
 def test_issues_are_counted_by_kind() -> None:

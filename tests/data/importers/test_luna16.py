@@ -75,6 +75,14 @@ def test_dirt_and_account(source: Path) -> None:
     assert without.kept == 4
 
 
+def test_a_rejected_nodule_may_lie_on_any_slice_of_its_scan(source: Path) -> None:
+    found = by_name("luna16")(source, ImportOptions(exhaustive_for=frozenset({"nodule", "mass"}))).records
+    assert {(record.patient_id, record.exhaustive_for) for record in found} == {
+        ("axial", frozenset({"mass"})),
+        ("flipped", frozenset({"nodule", "mass"})),
+    }
+
+
 @pytest.mark.real_data
 def test_counts_equal_the_published_file(shared_data: Path) -> None:
     source = shared_data / "annotation_formats" / "luna16"

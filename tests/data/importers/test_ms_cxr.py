@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medground.data.importers import by_name
+from medground.data.importers import ImportOptions, by_name
 
 WriteJpeg = Callable[..., None]
 HEADER = "category_name,label_text,path,dicom_id,x,y,w,h,image_width,image_height,split\n"
@@ -42,3 +42,13 @@ def test_a_phrase_for_each_box(tmp_path: Path, write_jpeg: WriteJpeg) -> None:
         "box_without_image": 1,
     }
     assert imported.published.boxes == imported.kept + imported.lost == 5
+
+
+def test_silence_proves_nothing_of_what_a_rejected_box_marks(tmp_path: Path, write_jpeg: WriteJpeg) -> None:
+    rows = ["Edema,base,,d1,1,1,,9,60,40,train", "Pneumothorax,apical,,d2,1,1,20,20,60,40,train"]
+    (tmp_path / "MS_CXR_Local_Alignment_v1.0.0.csv").write_text(HEADER + "\n".join(rows) + "\n", encoding="utf-8")
+    for name in ("d1", "d2"):
+        write_jpeg(tmp_path / "images" / f"{name}.jpg")
+    said = frozenset({"pulmonary_oedema", "pneumothorax"})
+    one, two = by_name("ms-cxr")(tmp_path, ImportOptions(exhaustive_for=said)).records
+    assert (one.exhaustive_for, two.exhaustive_for) == ({"pneumothorax"}, said)

@@ -49,6 +49,12 @@ def test_records_and_dirt(source: Path) -> None:
     assert kept + sum(i.boxes for i in imported.issues if i.action == "rejected") == imported.published.boxes == 6
 
 
+def test_silence_proves_nothing_of_what_a_rejected_box_marks(source: Path) -> None:
+    said = frozenset({"mass", "nodule"})
+    one, two = by_name("nih")(source, ImportOptions(exhaustive_for=said)).records
+    assert (one.exhaustive_for, two.exhaustive_for) == (said, {"nodule"})
+
+
 def test_annotations_alone_and_another_table(source: Path) -> None:
     imported = by_name("nih")(source / "BBox_List_2017.csv", ImportOptions(with_images=False))
     assert [(r.path, r.columns) for r in imported.records] == [(None, 1024)] * 3

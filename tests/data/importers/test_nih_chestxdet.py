@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from medground.data.importers import Import, by_name
+from medground.data.importers import Import, ImportOptions, by_name
 from medground.data.importers.nih_chestxdet import CONCEPTS, merge_double_marked
 from medground.schema.anatomy import Domain
 from medground.schema.box import Box
@@ -87,6 +87,7 @@ def test_only_a_reading_proves_an_absence(imported: Import) -> None:
     assert len(thirteen) == 13
     assert records["normal"].exhaustive_for == thirteen
     assert records["normal"].regions == ()
+    assert records["read"].exhaustive_for == thirteen - {"pleural_effusion"}  # one of two boxes was rejected
     assert records["listed"].exhaustive_for == frozenset()
     assert records["mined"].exhaustive_for == frozenset()
 
@@ -163,3 +164,13 @@ def test_double_marks_equal_a_slow_count(shared_data: Path) -> None:
     imported = by_name("nih-chestxdet")(shared_data / "cxr")
     assert imported.count("double_marked") == pairs == 4
     assert sum(len(merge_double_marked(r).regions) for r in imported.records) == 813 - pairs
+
+
+def test_the_users_word_does_not_prove_what_a_rejected_box_marks(write_coco: WriteCoco, write_jpeg: WriteJpeg) -> None:
+    images = [image(10, "read.jpg", exhaustive=THIRTEEN), image(20, "listed.jpg")]
+    source = write_coco(images, [mark(20, "Mass", [1, 2, 0, 20], NIH)], [*CONCEPTS])
+    for name in ("read", "listed"):
+        write_jpeg(source / "images" / f"{name}.jpg")
+    options = ImportOptions(exhaustive_for=frozenset({"mass", "nodule"}))
+    read, listed = by_name("nih-chestxdet")(source, options).records
+    assert (read.exhaustive_for, listed.exhaustive_for) == ({"mass", "nodule"}, {"nodule"})

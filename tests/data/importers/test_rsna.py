@@ -49,6 +49,15 @@ def test_contradictions_and_empty_boxes(source: Path) -> None:
     assert imported.published.boxes == imported.kept + imported.lost == 4
 
 
+@pytest.mark.parametrize("row", ["1,1,9,9,0", ",,,,1", "1,1,0,9,1", "1024,1,9,9,1"])
+def test_a_film_whose_only_box_is_rejected_is_no_film_without_pneumonia(source: Path, row: str) -> None:
+    text = f"patientId,x,y,width,height,Target\np1,{row}\np2,,,,,0\n"
+    (source / "stage_2_train_labels.csv").write_text(text, encoding="utf-8")
+    one, two = by_name("rsna")(source).records
+    assert (one.regions, one.exhaustive_for) == ((), frozenset())
+    assert (two.regions, two.exhaustive_for) == ((), {"pneumonia"})
+
+
 def test_another_table_or_vocabulary_is_refused(source: Path) -> None:
     shop = Vocabulary(
         concepts=(Concept(key="scratch", code=Code(scheme="99S", value="1", meaning="S"), names={"en": ("scratch",)}),)

@@ -66,6 +66,8 @@ def test_records_and_dirt(source: Path) -> None:
     one, two, three = imported.records
     assert [r.box.xyxy_px for r in one.regions] == [(200, 100, 260, 150), (600, 500, 660, 550)]
     assert (two.regions, three.regions, two.exhaustive_for) == ((), (), {"pneumothorax"})
+    # A speck and a mask that cannot be read may both be one.
+    assert one.exhaustive_for == three.exhaustive_for == frozenset()
     assert Counter((issue.record_id, issue.kind) for issue in imported.issues) == {
         ("u1", "speck"): 1,
         ("u3", "bad_mask"): 1,

@@ -45,6 +45,7 @@ def test_readers_are_fused_and_counted(source: Path) -> None:
     assert (records["a"].readers, records["b"].readers, records["b"].regions) == (3, 2, ())
     assert [r.box.xyxy_px for r in records["c"].regions] == [pytest.approx((90, 10, 100, 30), abs=1e-3)]
     assert "pneumothorax" in records["b"].exhaustive_for
+    assert records["b"].exhaustive_for - records["c"].exhaustive_for == {"pneumothorax"}  # a reader's box was rejected
     assert not {"lung_lesion", "lung_opacity", "mass"} & records["b"].exhaustive_for
     # Sides and millimetres come from the DICOM header, not from the table.
     assert (records["a"].columns_toward_left, records["a"].rows_toward_feet) == (1, 1)

@@ -58,6 +58,15 @@ def test_every_dirt_is_listed_and_the_account_balances(source: Path) -> None:
     assert imported.published.images == 5
 
 
+def test_silence_proves_nothing_of_what_a_rejected_box_marks(source: Path) -> None:
+    imported = by_name("yolo")(source, ImportOptions(exhaustive_for=frozenset({"nodule", "mass"})))
+    assert {record.record_id: record.exhaustive_for for record in imported.records} == {
+        "images/train/a": {"nodule", "mass"},
+        "images/train/empty": {"nodule", "mass"},
+        "images/val/b": {"mass"},
+    }
+
+
 def test_names_from_a_list_and_what_is_refused(source: Path) -> None:
     (source / "data.yaml").unlink()
     with pytest.raises(InputNotFoundError, match="no names"):
