@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parse = argparse.ArgumentParser(prog="python -m pipelines campaign", description=__doc__)
     parse.add_argument("name", choices=sorted(campaigns("")), help="which comparison")
-    parse.add_argument("--best", default="chest-all", choices=sorted(ARMS), help="arm of chest-folds")
+    parse.add_argument("--best", default="chest-tuned", choices=sorted(ARMS), help="arm of chest-folds")
     parse.add_argument("--only", nargs="*", metavar="ARM", help="recipes to run (default: all of the campaign)")
     parse.add_argument("--jobs", type=int, default=2, help="arms side by side, one thread each (default: 2)")
     parse.add_argument("--data", type=Path, default=default_data(), help="folder of the real data sets")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medground.data.dataset import Pool
 from medground.data.sample import Held, restore
+from medground.data.splits import TRAIN
 from medground.evaluation.detection import Detection, ImageTruth, Truth, average_precision
 from medground.imaging.letterbox import Letterbox
 from medground.imaging.preprocess import BLACK, ModelImage
@@ -31,9 +32,9 @@ from medground.training.calibrate import ENOUGH, Reading, fit_calibration, fit_c
 from medground.training.recipe import Recipe
 from pipelines.development import Development, kind_of, large_images
 from pipelines.prototypes import choose_share, fit_prototypes
-from pipelines.sources import Sources, say
+from pipelines.sources import PHANTOM, Sources, say
 
-CHEST_NAME, LIMB_NAME = "NIH ChestX-ray14 / ChestX-Det", "FracAtlas"
+CHEST_NAME, LIMB_NAME, BLOOD_NAME = "NIH ChestX-ray14 / ChestX-Det", "FracAtlas", "BCCD"
 QUERY_WEIGHTS = (0.0, 0.3)
 MIRROR_GAIN = 0.005  # of mean AP50: less is not worth reading each image twice
 NAMES = {"shipped": "medground-compact"}  # what ships keeps its name from version to version
@@ -87,6 +88,19 @@ def trained_concepts(recipe: Recipe, pools: Sequence[Pool]) -> tuple[TrainedConc
         )
         for concept, domain in sorted(boxes)
     )
+
+
+def drawn_from(recipe: Recipe, sources: Sources, pools: Sequence[Pool]) -> tuple[str, ...]:
+    """Names of the data sets that a training drew from."""
+    mix = recipe.mix
+    chest = (mix.share_chest and sources.chest[TRAIN]) or (mix.share_unlabelled and sources.unlabelled)
+    used = {
+        PHANTOM: any(not held.real for pool in pools for held in pool.items),
+        CHEST_NAME: chest,
+        LIMB_NAME: mix.share_limb and sources.limb[TRAIN],
+        BLOOD_NAME: (mix.share_blood or mix.share_other) and sources.blood[TRAIN],
+    }
+    return tuple(name for name, drawn in used.items() if drawn)
 
 
 def asked(recipe: Recipe, vocabulary: Vocabulary, scope: Scope, domain: Domain) -> list[Phrase]:
@@ -144,24 +158,27 @@ def fit_bundle(
     sources: Sources,
     pools: Sequence[Pool],
     development: Development,
+    *,
+    before: Sequence[str] = (),
 ) -> tuple[Bundle, dict[str, dict[str, float]]]:
     """Chooses the shares of prototypes and query decoder by mean AP50, then fits on other images what answers need.
+
+    Args:
+        recipe: that trained it.
+        network: modified in place.
+        vocabulary: names of the concepts.
+        sources: real records.
+        pools: that `training_pools` made of them.
+        development: images to choose by and to calibrate on.
+        before: names of what its weights had learned from before that.
 
     Returns:
         The bundle (its summary empty) and AP50 by share, of the images to choose by.
     """
     close = any(pool.scale is not None for pool in pools)
+    trained_on = tuple(dict.fromkeys((*drawn_from(recipe, sources, pools), *before)))
     pools = whole(pools)
     scope = Scope(trained=trained_concepts(recipe, pools))
-    trained_on = tuple(
-        name
-        for name, parts in (
-            ("phantom", True),
-            (CHEST_NAME, sources.chest["train"]),
-            (LIMB_NAME, sources.limb["train"]),
-        )
-        if parts
-    )
     name = NAMES.get(recipe.name, f"medground-{recipe.name}")
     info = ModelInfo(name=name, version=recipe.version, sha256="", trained_on=trained_on)
     fit_prototypes(recipe, network, vocabulary, pools)

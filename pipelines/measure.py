@@ -19,12 +19,13 @@ import torch
 
 from medground.data.pixels import displayed
 from medground.data.questions import sample_phrase
-from medground.data.splits import DEV, VALID
+from medground.data.splits import DEV, DEV_FRACTION, VALID
 from medground.evaluation.files import make_folder, scratch_folder, writing
 from medground.evaluation.scene import ENDING, Scene, SceneImage
 from medground.imaging.preprocess import prepare
 from medground.inference.scene import phantom_cases
 from medground.inference.verdict import decide, overall_presence
+from medground.model.bundle import Bundle
 from medground.model.grounder import Grounder, load_grounder
 from medground.model.raw_reading import RawReading
 from medground.model.reading import Phrase
@@ -33,8 +34,10 @@ from medground.schema.errors import MedgroundError, UsageError
 from medground.schema.record import ImageRecord
 from medground.schema.result import Verdict
 from medground.tracking.runs import open_run
+from medground.training.origin import Start
 from pipelines.compare import EXPERIMENT
 from pipelines.evaluate import write_scene
+from pipelines.held_out import TITLES, told_by, why_seen
 from pipelines.scenes import log_scene, waits_for_its_run
 from pipelines.sources import (
     BLOOD,
@@ -235,17 +238,63 @@ def main(argv: Sequence[str] | None = None) -> int:
         grounder, system = _reader(args)
         make_folder(args.out)
         with scratch_folder() as folder:
-            if args.name == PHANTOM and args.count < 1:
-                raise UsageError(f"--count {args.count}: there must be 1 phantom or more")
-            if args.name == PHANTOM:
-                records = phantom_records(args.part, args.count, folder)
-            else:
-                records = part_of(load_sources(args.data, fold=args.fold, only=(args.name,)), args.name, args.part)
-            _measured(args, grounder, system, records)
+            _measured(args, grounder, system, _records(args, grounder.bundle, folder))
     except MedgroundError as error:
         say(f"error: {error}")
         return error.exit_code
     return 0
+
+
+def _records(args: argparse.Namespace, bundle: Bundle, folder: Path) -> Sequence[ImageRecord]:
+    """The images that a command line asks for; phantoms are written into a folder.
+
+    Raises:
+        UsageError: if there are none, or the bundle may have learned from them.
+    """
+    if args.fold is not None and args.name != CHEST:
+        raise UsageError(f"--fold {args.fold}: of {args.name} there are no folds here; leave it away")
+    if args.name == PHANTOM:
+        if args.count < 1:
+            raise UsageError(f"--count {args.count}: there must be 1 phantom or more")
+        records: Sequence[ImageRecord] = phantom_records(args.part, args.count, folder)
+    else:
+        refuse_seen(told_by(bundle.info, bundle.summary), args.name, args.fold, args.part)
+        share = bundle.summary.get("recipe", {}).get("development_fraction", DEV_FRACTION)
+        only = (args.name,)
+        sources = load_sources(args.data, fold=args.fold, development_fraction=share, only=only)
+        records = part_of(sources, args.name, args.part)
+    if args.fractured_only:
+        records = [record for record in records if record.regions]
+        if not records:
+            raise UsageError(
+                f"no image of {label(args.name, args.fold, args.part)} has a box; leave --fractured-only away, or "
+                "measure another part"
+            )
+    return records
+
+
+def refuse_seen(told: Start, name: str, fold: int | None, part: str) -> None:
+    """Refuses to measure a model on images that it may have learned from.
+
+    Args:
+        told: by its bundle.
+        name: of the data set.
+        fold: of the chest films; None for the published parts.
+        part: that is measured.
+
+    Raises:
+        UsageError: if it may have.
+    """
+    why = why_seen(told, name, fold)
+    if not why:
+        return
+    if name == LIMB:
+        way = f"measure it on the large films it never saw, by python -m pipelines closer --set {LIMB}"
+    elif told.fold is not None and TITLES[name] in told.trained_on:
+        way = f"measure it with --fold {told.fold}"
+    else:
+        way = "leave --fold away, or give a bundle that was trained with this fold held out"
+    raise UsageError(f"{label(name, fold, part)} says nothing here: it {why}; {way}")
 
 
 def _reader(args: argparse.Namespace) -> tuple[Grounder, str]:
@@ -281,8 +330,6 @@ def _measured(args: argparse.Namespace, grounder: Grounder, system: str, records
     Killed between the two, the next goes on with the second.
     """
     data = data_of(args)
-    if args.fractured_only:
-        records = [record for record in records if record.regions]
     as_fitted = all(forced is None for forced in (args.share, args.query_weight, args.mirror))
     stem = args.out / stem_of(args)
     file, images = stem.with_suffix(ENDING), [record.record_id for record in records]

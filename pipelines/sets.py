@@ -81,7 +81,8 @@ def training_set(
     chosen: Recipe = recipe(RECIPE_OF[name])
     alone = DataMix.model_validate({SHARE_OF[name]: 1.0, "positive": chosen.mix.positive})
     chosen = chosen.model_copy(update={"mix": alone})
-    sources = load_sources(data, fold=fold, only=(name,), cache=cache)
+    share = chosen.development_fraction
+    sources = load_sources(data, fold=fold, development_fraction=share, only=(name,), cache=cache)
     parts = {CHEST: sources.chest, LIMB: sources.limb, BLOOD: sources.blood}[name]
     if not parts[TRAIN]:
         raise UsageError(f"{data / name} holds no training images; give the folder of the data sets with --data")

@@ -26,7 +26,7 @@ from medground.data.pools import (
     volume_slice,
 )
 from medground.data.sample import Held
-from medground.data.splits import DEV, TRAIN, VALID, folds, split_records
+from medground.data.splits import DEV, DEV_FRACTION, TRAIN, VALID, folds, split_records
 from medground.data.vocabulary import load_vocabulary
 from medground.schema.errors import UsageError
 from medground.schema.record import ImageRecord
@@ -39,6 +39,7 @@ CACHE = Path("out") / "cache"
 TRAIN_SEEDS, DEVELOPMENT_SEEDS, HELD_OUT_SEEDS, TUNING_SEEDS = 0, 2_000_000, 5_000_000, 7_000_000
 DEVELOPMENT_PHANTOMS = 160
 LARGE_FOLDS = 3
+NAMED = 3  # of the images that are left out, in the log
 CLOSE_PX, LARGER = 2048, 1.5  # long side of films that are looked at closely; they are so many times the model frame
 
 Parts = dict[str, tuple[ImageRecord, ...]]
@@ -69,6 +70,7 @@ def load_sources(
     *,
     fold: int | None = None,
     large_fold: int | None = None,
+    development_fraction: float = DEV_FRACTION,
     only: Collection[str] = SETS,
     cache: Path = CACHE,
 ) -> Sources:
@@ -82,14 +84,16 @@ def load_sources(
         fold: chest films only: 0 to 4, the fifth of the patients that is `valid`; their own split if None.
         large_fold: limb films only: 0 to 2, the third of the large films of all parts that is `valid`; what trains is
             the rest of the published train part and the other large films.
+        development_fraction: share of the patients of train that becomes the development part.
         only: names of the data sets to load.
         cache: where lists of copies are kept.
 
     Raises:
         LeakError: if parts still share a patient, a file or a film.
     """
+    held_out = {CHEST: fold, LIMB: large_fold}
     chest, limb, blood = (
-        _split(name, data / name, {CHEST: fold, LIMB: large_fold}.get(name), cache) if name in only else nothing()
+        _split(name, data / name, held_out.get(name), development_fraction, cache) if name in only else nothing()
         for name in SETS
     )
     folder = data / CHEST / "unlabelled"
@@ -99,6 +103,20 @@ def load_sources(
     if films:
         say(f"unlabelled: {len(free)} films, {len(films) - len(free)} of measured patients left out")
     return Sources(chest, limb, blood, free)
+
+
+def sets_of(recipe: Recipe) -> tuple[str, ...]:
+    """The real data sets that a recipe draws from."""
+    mix = recipe.mix
+    return tuple(
+        name
+        for name, share in (
+            (CHEST, mix.share_chest + mix.share_unlabelled),
+            (LIMB, mix.share_limb),
+            (BLOOD, mix.share_blood + mix.share_other),
+        )
+        if share
+    )
 
 
 def nothing() -> Parts:
@@ -111,7 +129,7 @@ def patient_of(name: str) -> str:
     return "".join(letter for letter in name if letter.isdigit()).lstrip("0")
 
 
-def _split(name: str, folder: Path, fold: int | None, cache: Path) -> Parts:
+def _split(name: str, folder: Path, fold: int | None, dev_fraction: float, cache: Path) -> Parts:
     if not folder.is_dir():
         say(f"{name}: not found, going on without it")
         return nothing()
@@ -122,9 +140,13 @@ def _split(name: str, folder: Path, fold: int | None, cache: Path) -> Parts:
     if name == LIMB:  # no patients in the source: copies of one film within a published part stand together
         part_of = {record.record_id: record.part for record in records}
         records = with_duplicate_groups(records, [p for p in films if part_of[p[0]] == part_of[p[1]]])
-    parts = _parts(records, fold) if name != LIMB or fold is None else _large_parts(records, fold)
+    if name == LIMB and fold is not None:
+        parts = _large_parts(records, fold, dev_fraction)
+    else:
+        parts = _parts(records, fold, dev_fraction)
     for measured in (VALID, DEV):
-        parts = without_leaks(parts, check_leaks(parts, films=films), keep=measured)
+        whole, parts = parts, without_leaks(parts, check_leaks(parts, films=films), keep=measured)
+        _say_dropped(name, whole, parts, measured)
     check_leaks(parts, films=films).raise_if_leaking()
     counts = ", ".join(f"{part} {len(own)}" for part, own in parts.items())
     which = "" if fold is None else f", fold {fold}"
@@ -132,20 +154,31 @@ def _split(name: str, folder: Path, fold: int | None, cache: Path) -> Parts:
     return parts
 
 
-def _parts(records: Sequence[ImageRecord], fold: int | None) -> Parts:
+def _say_dropped(name: str, whole: Parts, kept: Parts, measured: str) -> None:
+    """Says how many images each part lost, of which at most `NAMED` are named by their ids in the data set."""
+    for part, own in whole.items():
+        left = {record.record_id for record in kept[part]}
+        lost = sorted(record.record_id for record in own if record.record_id not in left)
+        if lost:
+            names = ", ".join(lost[:NAMED]) + (", ..." if len(lost) > NAMED else "")
+            why = f"they show a film or a patient of {measured}"
+            say(f"{name}: {len(lost)} of {len(own)} images of {part} left out, since {why}: {names}")
+
+
+def _parts(records: Sequence[ImageRecord], fold: int | None, dev_fraction: float) -> Parts:
     if fold is None:
-        return split_records(records, salt=SALT)
+        return split_records(records, salt=SALT, dev_fraction=dev_fraction)
     rest, held_out = folds(records, FOLDS, SALT)[fold]
-    parts = split_records(rest, salt=f"{SALT}/{fold}", fractions={TRAIN: 1.0})
+    parts = split_records(rest, salt=f"{SALT}/{fold}", fractions={TRAIN: 1.0}, dev_fraction=dev_fraction)
     return {TRAIN: parts[TRAIN], DEV: parts[DEV], VALID: held_out}
 
 
-def _large_parts(records: Sequence[ImageRecord], fold: int) -> Parts:
+def _large_parts(records: Sequence[ImageRecord], fold: int, dev_fraction: float) -> Parts:
     held_out = large_folds(records)[fold]
     patients = {record.patient_id for record in held_out}
     usable = [r for r in records if r.patient_id not in patients and (r.part == TRAIN or _is_large(r))]
     rest = [record.model_copy(update={"part": None}) for record in usable]
-    parts = split_records(rest, salt=f"{SALT}/large/{fold}", fractions={TRAIN: 1.0})
+    parts = split_records(rest, salt=f"{SALT}/large/{fold}", fractions={TRAIN: 1.0}, dev_fraction=dev_fraction)
     return {TRAIN: parts[TRAIN], DEV: parts[DEV], VALID: held_out}
 
 

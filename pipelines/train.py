@@ -24,7 +24,7 @@ from medground.data.vocabulary import load_vocabulary
 from medground.evaluation.files import make_folder, replace_file
 from medground.model.backbones.build import build_backbone
 from medground.model.backbones.qwen_config import Mode
-from medground.model.bundle import Bundle, read_bundle
+from medground.model.bundle import Bundle
 from medground.model.bundle_write import round_as_stored, save_bundle
 from medground.model.config import CompactConfig
 from medground.model.network import GroundingNetwork, channels_last, count_parameters
@@ -36,17 +36,16 @@ from medground.tracking.staged_log import StagedLog
 from medground.training.processes import Processes
 from medground.training.recipe import Recipe
 from medground.training.trainer import Surroundings, Trainer, recipe_digest
-from medground.training.warm_start import take_weights
 from pipelines.allocator import keep_freed_memory
 from pipelines.data_versions import data_versions
 from pipelines.development import development_of
-from pipelines.fit import CHEST_NAME, LIMB_NAME, development_figures, development_judge, fit_bundle
+from pipelines.fit import development_figures, development_judge, fit_bundle
 from pipelines.recipes import QWEN, RECIPES, recipe
-from pipelines.sources import BLOOD, CHEST, LARGE_FOLDS, LIMB, default_data, load_sources, say, training_pools
+from pipelines.sources import LARGE_FOLDS, default_data, load_sources, say, sets_of, training_pools
+from pipelines.start import CHECKPOINT, Beginning, beginning_of, take_start
 
 HOME = Path(__file__).resolve().parents[1] / "mlruns"
 SINGLE = Processes.single()
-START_NOTE = "started_from.txt"  # in the work folder: the bundle whose weights it began with
 LOCK = ".lock"
 RUN_NOTES = "mlflow_runs.json"  # in the work folder: ids of the run and its children
 
@@ -106,13 +105,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         held_out += [f"-large{args.large_fold}"] if args.large_fold is not None else []
         label = "".join([chosen.name, *held_out])
         out: Path = args.out or Path("out") / "train" / label
-        if not (args.resume or args.calibrate_only) and (out / "checkpoint.safetensors").exists():
+        if not (args.resume or args.calibrate_only) and (out / CHECKPOINT).exists():
             say(f"{out} holds an unfinished or finished run: give --resume to go on with it, or another --out")
             return 2
         make_folder(out)
         processes = Processes.start(device=args.device, precision=args.precision) if together(args) else SINGLE
-        with alone(out) if processes.is_first else nullcontext(), _run(args, label, out, processes) as run:
-            return _train(args, chosen, out, run, processes)
+        with alone(out) if processes.is_first else nullcontext():
+            beginning = beginning_of(args, chosen, out)
+            with _run(args, label, out, processes) as run:
+                return _train(args, chosen, out, beginning, run, processes)
     except MedgroundError as error:
         say(f"error: {error}")
         return error.exit_code
@@ -149,17 +150,26 @@ def _run(args: argparse.Namespace, label: str, out: Path, processes: Processes) 
             yield run
 
 
-def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, processes: Processes) -> int:
+def _train(
+    args: argparse.Namespace, chosen: Recipe, out: Path, beginning: Beginning, run: RunLog, processes: Processes
+) -> int:
     vocabulary = load_vocabulary()
     started = time.monotonic()
     folds = {"fold": args.fold, "large_fold": args.large_fold}
-    sources = load_sources(args.data, **folds, only=sets_of(chosen), cache=out.parent / "cache")
+    sources = load_sources(
+        args.data,
+        **folds,
+        development_fraction=chosen.development_fraction,
+        only=sets_of(chosen),
+        cache=out.parent / "cache",
+    )
     pools = training_pools(chosen, sources, out.parent / "cache", workers=args.threads)
     torch.manual_seed(chosen.seed)
     network = new_network(chosen, vocabulary)
     say(f"{count_parameters(network) / 1e6:.2f}M parameters; recipe {recipe_digest(chosen)[:12]}")
     run.parameters(flat(chosen.model_dump(mode="json")))
-    started_from = _start(args, network, out)
+    take_start(network, beginning, args.start, out)
+    started_from = beginning.started_from
     run.parameters({"started_from": started_from} if started_from else {})
     if processes.is_first:
         run.datasets(data_versions(chosen, sources, pools), "training")
@@ -168,7 +178,7 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     development = development_of(chosen, sources, out.parent / "cache") if judged else None
     judge = development_judge(chosen, vocabulary, development, pools) if development else None
     with StagedLog(run, [(stage.name, stage.steps) for stage in chosen.stages]) as log:
-        around = Surroundings(out, log, say, judge, processes)
+        around = Surroundings(out, log, say, judge, processes, beginning.origin)
         trainer = Trainer(chosen, network, vocabulary, pools, around)
         done = trainer.run(resume=resume, stop_after=0 if args.calibrate_only else args.stop_after, stage=args.stage)
     processes.end()  # what follows is for the first alone
@@ -181,12 +191,14 @@ def _train(args: argparse.Namespace, chosen: Recipe, out: Path, run: RunLog, pro
     round_as_stored(network)
     network.eval()
     development = development or development_of(chosen, sources, out.parent / "cache")
-    bundle, readings = fit_bundle(chosen, network, vocabulary, sources, pools, development)
+    before = beginning.known_before
+    bundle, readings = fit_bundle(chosen, network, vocabulary, sources, pools, development, before=before)
     summary = {
         "recipe": chosen.model_dump(mode="json"),
         "recipe_sha256": recipe_digest(chosen),
         "started_from": started_from,
-        "held_out": folds,
+        "learned_before": beginning.learned_before,
+        "held_out": beginning.held_out(folds),
         "pools": pool_counts(pools),
         "parts": {
             name: {part: len(own) for part, own in parts.items()}
@@ -223,41 +235,6 @@ def write_outcome(bundle: Bundle, out: Path, folder: Path) -> str:
     """
     replace_file(out / "training_summary.json", json.dumps(bundle.summary, indent=1).encode())
     return save_bundle(bundle, folder)
-
-
-def _start(args: argparse.Namespace, network: GroundingNetwork, out: Path) -> str:
-    """Takes the weights of `--start`; says which bundle a training began with, also when it goes on after a kill."""
-    note = out / START_NOTE
-    if (out / "checkpoint.safetensors").is_file() and (args.resume or args.calibrate_only):
-        return note.read_text(encoding="utf-8") if note.is_file() else ""
-    note.unlink(missing_ok=True)
-    if not args.start:
-        return ""
-    bundle = read_bundle(args.start)
-    for fold, data in ((args.fold, CHEST_NAME), (args.large_fold, LIMB_NAME)):
-        if fold is not None and data in bundle.info.trained_on:
-            raise UsageError(
-                f"{bundle.info.name} was trained on {data}, and films of the fold may be among what it saw"
-            )
-    taken = take_weights(network, bundle)
-    name = f"{bundle.info.name} {bundle.info.version} ({bundle.info.sha256[:12]})"
-    say(f"{taken.tensors} of {taken.of} tensors start as in {name}")
-    replace_file(note, name.encode())
-    return name
-
-
-def sets_of(chosen: Recipe) -> tuple[str, ...]:
-    """The real data sets that a recipe draws from."""
-    mix = chosen.mix
-    return tuple(
-        name
-        for name, share in (
-            (CHEST, mix.share_chest + mix.share_unlabelled),
-            (LIMB, mix.share_limb),
-            (BLOOD, mix.share_blood + mix.share_other),
-        )
-        if share
-    )
 
 
 def new_network(chosen: Recipe, vocabulary: Vocabulary) -> GroundingNetwork:

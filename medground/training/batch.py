@@ -14,12 +14,15 @@ from torch import Tensor
 from medground.data.sample import Sample
 from medground.imaging.preprocess import stacked
 
+NO_OTHER_SIDE = torch.full((2, 3), torch.nan)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Samples of one size, stacked; truth stays per image.
 
-    Images have three channels if any of them has: an image on its own is its own neighbour.
+    Images have three channels if any of them has: an image on its own is its own neighbour. `opposite_B23` maps the
+    points of each to those on the other side of the film's middle; it is no number where there is no such side.
     """
 
     images_BCHW: Tensor
@@ -28,6 +31,7 @@ class Batch:
     exhaustive_BC: Tensor
     domain_B: Tensor
     appearance: tuple[tuple[tuple[str, ...], ...], ...]
+    opposite_B23: Tensor
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Batch:
@@ -39,6 +43,7 @@ class Batch:
             torch.stack([s.exhaustive_C for s in samples]),
             torch.tensor([s.domain for s in samples]),
             tuple(s.appearance_G for s in samples),
+            torch.stack([NO_OTHER_SIDE if s.opposite_23 is None else s.opposite_23 for s in samples]),
         )
 
     def to(self, device: torch.device) -> Batch:
@@ -52,6 +57,7 @@ class Batch:
             self.exhaustive_BC.to(device),
             self.domain_B.to(device),
             self.appearance,
+            self.opposite_B23.to(device),
         )
 
     @property

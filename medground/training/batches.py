@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Subset
 
 from medground.data.dataset import MixedDataset, Pool
@@ -16,7 +18,23 @@ from medground.training.processes import Processes
 from medground.training.recipe import Recipe
 from medground.training.step import Place
 
-LEAST_POOL = 8  # samples that the replay pool holds before it is drawn from; enough for that many processes
+T = TypeVar("T")
+
+
+def on_cpu(drawn: Iterable[T]) -> Iterator[T]:
+    """The same, each drawn on the CPU, also while new tensors lie on another device: there images are cut and turned.
+
+    Args:
+        drawn: samples or batches that are made as they are asked for.
+    """
+    drawing = iter(drawn)
+    while True:
+        with torch.device("cpu"):
+            try:
+                item = next(drawing)
+            except StopIteration:
+                return
+        yield item
 
 
 class StageBatches:
@@ -54,11 +72,16 @@ class StageBatches:
     def of_stage(
         self, index: int, start: int, end: int, replay: ReplayPool
     ) -> Iterator[tuple[Batch, list[int], Place]]:
-        """This process's part of the batches of steps start..end, with the numbers of its samples.
+        """This process's part of the batches of steps start..end, with the numbers of its samples; all on the CPU.
 
         What they hold depends on seed, stage and step alone; in a mined step also on the replay pool, which the
         checkpoint keeps.
         """
+        return on_cpu(self._of_stage(index, start, end, replay))
+
+    def _of_stage(
+        self, index: int, start: int, end: int, replay: ReplayPool
+    ) -> Iterator[tuple[Batch, list[int], Place]]:
         size, processes, stage = self.recipe.batch, self.processes, self.recipe.stages[index]
         dataset, miner = self.dataset(index, stage.pools), stage.miner
         mine = processes.share(size)
@@ -66,11 +89,15 @@ class StageBatches:
         part: Subset[Sample] = Subset(dataset, numbers)
         fresh = DataLoader(part, batch_size=len(mine), num_workers=1, prefetch_factor=4, collate_fn=Batch.of)
         for step, drawn in enumerate(fresh, start):
-            if miner.every and (step + 1) % miner.every == 0 and len(replay) >= min(miner.batch, LEAST_POOL):
+            if miner.every and (step + 1) % miner.every == 0 and len(replay) >= miner.least:
                 rng = np.random.default_rng((self.recipe.seed, index, step, 1))
                 chosen = replay.draw(miner.batch, rng)
                 share = processes.share(len(chosen))
                 own = [chosen[place] for place in share]
-                yield Batch.of([dataset[number] for number in own]), own, Place(index, step, share, len(chosen))
+                yield (
+                    Batch.of([dataset[number] for number in own]),
+                    own,
+                    Place(index, step, share, len(chosen), mined=True),
+                )
             else:
                 yield drawn, [step * size + place for place in mine], Place(index, step, mine, size)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
 from medground.schema.errors import CheckpointError
+from medground.training.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ def save_checkpoint(
     *,
     extra: dict[str, Tensor] | None = None,
     note: str = "",
+    origin: Origin | None = None,
 ) -> None:
     """Writes beside `path` and renames, so that a kill leaves the old checkpoint or the new one, never half of one.
 
@@ -45,6 +48,7 @@ def save_checkpoint(
         optimizer: its moments are kept.
         extra: further tensors of the stage.
         note: further state of the stage, as text.
+        origin: what the run began with; None where that is not known.
 
     Raises:
         CheckpointError: if it cannot be written, e.g. on a full disk; the checkpoint before is still there.
@@ -60,6 +64,7 @@ def save_checkpoint(
         "step": str(progress.step),
         "recipe_sha256": progress.recipe_sha256,
     }
+    header |= {"origin": origin.model_dump_json()} if origin else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     try:
@@ -92,6 +97,24 @@ class Checkpoint:
         optimizer.load_state_dict(state)
 
 
+def read_origin(path: Path) -> Origin | None:
+    """What the run of a checkpoint began with; None if that is not known, as of checkpoints from before it was kept.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            told = (file.metadata() or {}).get("origin")
+        return Origin.model_validate_json(told) if told else None
+    except (OSError, SafetensorError, json.JSONDecodeError, ValidationError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path.name} cannot be read ({error}); delete it to start the run anew")
+
+
 def load_checkpoint(path: Path, recipe_sha256: str) -> Checkpoint:
     """Reads a checkpoint of the same recipe.
 
@@ -103,7 +126,7 @@ def load_checkpoint(path: Path, recipe_sha256: str) -> Checkpoint:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path.name} cannot be read ({error}); delete it to start the run anew") from error
+        raise _unreadable(path, error) from error
     if header.get("recipe_sha256") != recipe_sha256:
         raise CheckpointError(
             f"{path.name} was written by another recipe ({header.get('recipe_sha256', '?')[:12]}, this one is "

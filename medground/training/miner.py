@@ -19,6 +19,7 @@ import torch
 from monai.data.box_utils import box_iou
 from torch import Tensor
 
+from medground.data.midline import carried
 from medground.imaging.boxes import nms
 from medground.model.dense_head import Dense
 from medground.schema.config import StrictConfig
@@ -26,6 +27,7 @@ from medground.training.batch import Batch
 
 _PRE_NMS = 100
 _NMS_IOU = 0.6
+LEAST_POOL = 8  # samples that the replay pool holds before it is drawn from
 
 
 class Mistake(StrEnum):
@@ -33,7 +35,7 @@ class Mistake(StrEnum):
 
     `NEAR_MISS`: the best box on a lesion overlaps it by 0.3 to 0.5. `CONFIDENT`: a scored box on nothing, where the
     image is labelled exhaustively. `CONFUSED`: such a box on a lesion of a concept that looks alike. `MIRRORED`: such a
-    box where the lesion lies on the other side of the chest.
+    box where the lesion lies on the other side of the chest, mirrored about the middle of the film.
     """
 
     NEAR_MISS = "near_miss"
@@ -52,7 +54,7 @@ class MinerConfig(StrictConfig):
         boxes: most boxes looked at for each image and concept.
         capacity: most samples in the pool.
         every: each so many steps one is made of mined samples; 0 mines nothing.
-        batch: mined samples in such a step.
+        batch: mined samples in such a step, at most: the pool may hold fewer.
     """
 
     min_score: float = 0.15
@@ -62,6 +64,11 @@ class MinerConfig(StrictConfig):
     capacity: int = 512
     every: int = 0
     batch: int = 32
+
+    @property
+    def least(self) -> int:
+        """Mined samples in the smallest batch: below that, the pool is not drawn from."""
+        return min(self.batch, LEAST_POOL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +118,7 @@ def mine(
         scores_BAC = dense.logits_BAP.sigmoid()
         for image, number in enumerate(numbers):
             truth_G4, concept_G = batch.boxes[image], batch.concepts[image]
-            mirror = int(batch.domain_B[image]) in mirrored_domains
-            width = float(batch.images_BCHW.shape[-1])
+            opposite_23 = _opposite(batch, image, mirrored_domains)
             for concept in range(scores_BAC.shape[2]):
                 boxes_K4, score_K = _best(dense.boxes_BA4[image], scores_BAC[image, :, concept], config)
                 if not len(score_K):
@@ -121,11 +127,16 @@ def mine(
                 alike = torch.tensor([int(c) in confusable.get(concept, ()) for c in concept_G], dtype=torch.bool)
                 mistakes = _near_misses(boxes_K4, score_K, own_G4, config)
                 if bool(batch.exhaustive_BC[image, concept]):
-                    mistakes |= _false_boxes(
-                        boxes_K4, score_K, own_G4, truth_G4[alike], width if mirror else None, config
-                    )
+                    mistakes |= _false_boxes(boxes_K4, score_K, own_G4, truth_G4[alike], opposite_23, config)
                 found += [Hard(number, kind, concept, score) for kind, score in mistakes.items()]
     return found
+
+
+def _opposite(batch: Batch, image: int, mirrored_domains: frozenset[int]) -> Tensor | None:
+    """The map of an image to its other side, if it has one."""
+    opposite_23 = batch.opposite_B23[image]
+    two_sided = int(batch.domain_B[image]) in mirrored_domains and not bool(opposite_23.isnan().any())
+    return opposite_23 if two_sided else None
 
 
 def _best(boxes_A4: Tensor, score_A: Tensor, config: MinerConfig) -> tuple[Tensor, Tensor]:
@@ -159,22 +170,22 @@ def _false_boxes(
     score_K: Tensor,
     own_G4: Tensor,
     alike_G4: Tensor,
-    mirror_width_px: float | None,
+    opposite_23: Tensor | None,
     config: MinerConfig,
 ) -> dict[Mistake, float]:
     """Boxes on no lesion of the concept, by what they are on instead."""
     off_K = (_overlap(boxes_K4, own_G4) >= config.near).sum(1) == 0
+    mirrored_K = torch.zeros_like(off_K)
+    if opposite_23 is not None and len(own_G4):
+        mirrored_K = (_overlap(carried(boxes_K4, opposite_23), own_G4) >= config.near).any(1)
     mistakes: dict[Mistake, float] = {}
     for index in off_K.nonzero().squeeze(1).tolist():
         box_14 = boxes_K4[index : index + 1]
         kind = Mistake.CONFIDENT
         if bool((_overlap(box_14, alike_G4) >= config.hit).any()):
             kind = Mistake.CONFUSED
-        elif mirror_width_px is not None:
-            x1, y1, x2, y2 = box_14.unbind(1)
-            mirrored_14 = torch.stack([mirror_width_px - x2, y1, mirror_width_px - x1, y2], 1)
-            if bool((_overlap(mirrored_14, own_G4) >= config.near).any()):
-                kind = Mistake.MIRRORED
+        elif bool(mirrored_K[index]):
+            kind = Mistake.MIRRORED
         mistakes.setdefault(kind, float(score_K[index]))
     return mistakes
 

@@ -20,16 +20,18 @@ def check_stages(recipe: Recipe, processes: int) -> None:
     """Refuses what would fail, or do nothing, in the middle of a training.
 
     Raises:
-        UsageError: if a stage teaches nothing, or draws fewer mined samples than there are processes.
+        UsageError: if a stage teaches nothing, or may have fewer images in a step than there are processes.
     """
     for stage in recipe.stages:
         if not (stage.dense or stage.queries_per_image or stage.words or stage.restoration):
             raise UsageError(
                 f"stage {stage.name!r} teaches nothing: set dense, queries_per_image, words or restoration"
             )
-        if stage.miner.every and min(stage.miner.batch, recipe.batch) < processes:
+        fewest = min(stage.miner.least, recipe.batch)
+        if stage.miner.every and fewest < processes:
             raise UsageError(
-                f"stage {stage.name!r} draws {stage.miner.batch} mined samples for {processes} processes; draw more"
+                f"stage {stage.name!r} mines, so a step may have {fewest} images, too few for {processes} processes; "
+                f"start at most {fewest}, or mine nothing (every=0)"
             )
 
 

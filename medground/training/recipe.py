@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from medground.data.augment import AugmentConfig
+from medground.data.splits import DEV_FRACTION
 from medground.model.config import ModelConfig
 from medground.schema.config import StrictConfig
 from medground.training.miner import MinerConfig
@@ -136,4 +137,4 @@ class Recipe(StrictConfig):
     augment: AugmentConfig
     losses: LossWeights = LossWeights()
     stages: tuple[Stage, ...]
-    development_fraction: float = 0.15
+    development_fraction: float = DEV_FRACTION

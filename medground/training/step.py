@@ -71,12 +71,14 @@ class Place:
         step: in the stage.
         positions: of this process's images in the global batch.
         images: in the global batch.
+        mined: whether they were drawn from the replay pool.
     """
 
     stage: int
     step: int
     positions: range
     images: int
+    mined: bool = False
 
 
 class StepLosses:

@@ -19,7 +19,7 @@ from medground.schema.errors import UsageError
 from medground.schema.vocabulary import Vocabulary
 from medground.training.average import Average
 from medground.training.batch import Batch
-from medground.training.batches import StageBatches
+from medground.training.batches import StageBatches, on_cpu
 from medground.training.checkpoint import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from medground.training.ewc import Anchor, Outcomes, anchor, penalty
 from medground.training.finite import check_gradient, check_losses
@@ -28,6 +28,7 @@ from medground.training.kernels import Kernels
 from medground.training.miner import Hard, ReplayPool, counts
 from medground.training.objective import means, weighted
 from medground.training.opening import check_stages, open_parameters, schedule, set_modes
+from medground.training.origin import Origin
 from medground.training.processes import Processes
 from medground.training.recipe import Recipe, Stage
 from medground.training.restoration import RestorationHead
@@ -56,6 +57,7 @@ class Surroundings:
         note: called with a progress line.
         judge: scores a network on the development part, higher is better; without one no stage looks at it.
         processes: those that train together.
+        origin: what the training began with, for its checkpoints; None where that is not known.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Surroundings:
     note: Callable[[str], None]
     judge: Judge | None = None
     processes: Processes = field(default_factory=Processes.single)
+    origin: Origin | None = None
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -198,13 +201,14 @@ class Trainer:
 
         self.around.note(f"{stage.name}: estimating what {stage.ewc_samples} general images need")
         with self.around.processes.on_device():
-            return anchor(self.network, (general[number] for number in range(stage.ewc_samples)), outcomes)
+            samples = on_cpu(general[number] for number in range(stage.ewc_samples))
+            return anchor(self.network, samples, outcomes)
 
     def _run_stage(self, index: int, optimizer: Kernels, average: Average, done: int, end: int) -> bool:
         """Steps done..end of a stage; True when the stage is over, by its last step or by its patience."""
         stage = self.recipe.stages[index]
         set_modes(self.network, stage)
-        started, tally = time.monotonic(), Tally()
+        started, tally, mined = time.monotonic(), Tally(), 0
         offset = sum(earlier.steps for earlier in self.recipe.stages[:index])
         step = done - 1
         if index and done == 0:
@@ -214,12 +218,14 @@ class Trainer:
                 group["lr"] = group["peak"] * schedule(step, stage)
             tally.add(self._step(stage, place, batch.to(self.around.processes.device), numbers, optimizer))
             average.step(self.network, stage, step)
+            mined += place.mined
             last = step + 1 == end
             if (step + 1) % LOG_EVERY == 0 or last:
                 values = tally.means(self.around.processes)
+                values |= {"mined/steps": float(mined)} if stage.miner.every else {}  # a number, not a mean
                 self.around.log.metrics(values, offset + step + 1)
                 self._report(stage, step + 1, done, started, values)
-                tally = Tally()
+                tally, mined = Tally(), 0
             tired = self._look(stage, average, step + 1, offset)
             if (step + 1) % SAVE_EVERY == 0 or last or tired:
                 self._save(index, stage.steps if tired else step + 1, average, optimizer)
@@ -292,6 +298,7 @@ class Trainer:
             optimizer,
             extra=extra,
             note=self.replay.state(),
+            origin=self.around.origin,
         )
 
     def _report(self, stage: Stage, step: int, done: int, started: float, values: dict[str, float]) -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from medground.schema.errors import CheckpointError
-from medground.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from medground.training.checkpoint import Progress, load_checkpoint, read_origin, save_checkpoint
+from medground.training.origin import Origin, Start
 from tests.full_disk import no_file_longer_than
 
 
@@ -55,3 +56,17 @@ def test_another_recipe_and_damage_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_checkpoint(path, "abc")
+
+
+def test_what_a_run_began_with_comes_back(tmp_path):
+    model, optimizer = trained()
+    path = tmp_path / "c.safetensors"
+    origin = Origin(fold=0, mode="lora", start=Start(bundle="b 1", sha256="ab", trained_on=("phantom",), large_fold=2))
+    save_checkpoint(path, Progress(0, 1, "abc"), model.state_dict(), {}, optimizer, origin=origin)
+    assert read_origin(path) == origin
+    assert load_checkpoint(path, "abc").progress.step == 1
+    save_checkpoint(path, Progress(0, 1, "abc"), model.state_dict(), {}, optimizer)
+    assert read_origin(path) is None
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_origin(path)

@@ -51,7 +51,7 @@ from tests.training.four_stages import (
 
 STAGES = (RESTORATION, DENSE, JOINT, QUESTIONS, HARD)
 NAMES = [stage.name for stage in STAGES]
-SECONDS = 400
+SECONDS = 1200
 pytestmark = pytest.mark.slow
 
 
@@ -237,3 +237,4 @@ def test_a_process_was_left_with_nothing_to_ask(tmp_path: Path, name: str) -> No
 
 if __name__ == "__main__":
     one_of_several(Path(sys.argv[1]))
+    os._exit(0)  # all is written and parted: gloo's threads can abort an interpreter that takes itself apart under load

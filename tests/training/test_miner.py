@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from medground.data.augment import AugmentConfig
+from medground.data.dataset import LIMB as TURNED
+from medground.data.dataset import augmented
+from medground.data.sample import Held
 from medground.model.dense_head import Dense
-from medground.training.batch import Batch
+from medground.training.batch import NO_OTHER_SIDE, Batch
 from medground.training.miner import Hard, MinerConfig, Mistake, ReplayPool, counts, mine
 
 CONFIG = MinerConfig()
 NODULE, MASS, EFFUSION = 0, 1, 2
 CHEST, LIMB = 0, 1
+WHOLE = torch.tensor([[-1.0, 0, 200], [0, 1, 0]])  # opposite sides of a view that shows a film whole
 
 
 def said(boxes: list[tuple[float, ...]], scores: list[tuple[float, ...]]) -> Dense:
@@ -21,7 +28,13 @@ def said(boxes: list[tuple[float, ...]], scores: list[tuple[float, ...]]) -> Den
     return Dense(logits_BAP, embedding_BAD, distances_BA4K, boxes_BA4, torch.zeros(count, 2), torch.ones(count))
 
 
-def truth(boxes: list[tuple[float, ...]], concepts: list[int], exhaustive: list[bool], domain: int = CHEST) -> Batch:
+def truth(
+    boxes: list[tuple[float, ...]],
+    concepts: list[int],
+    exhaustive: list[bool],
+    domain: int = CHEST,
+    opposite_23: torch.Tensor = WHOLE,
+) -> Batch:
     return Batch(
         torch.zeros(1, 1, 200, 200),
         (torch.tensor(boxes).reshape(-1, 4),),
@@ -29,6 +42,7 @@ def truth(boxes: list[tuple[float, ...]], concepts: list[int], exhaustive: list[
         torch.tensor([exhaustive]),
         torch.tensor([domain]),
         (((),) * len(boxes),),
+        opposite_23[None],
     )
 
 
@@ -69,6 +83,66 @@ def test_a_mass_called_a_nodule_and_a_lesion_on_the_other_side() -> None:
     assert mistakes(mirrored, truth([LESION], [NODULE], ALL)) == {(Mistake.MIRRORED, NODULE): 0.6}
     # A limb has no other side.
     assert mistakes(mirrored, truth([LESION], [NODULE], ALL, LIMB)) == {(Mistake.CONFIDENT, NODULE): 0.6}
+    # Nor has a view of several films, nor one of the right half of a film alone.
+    for opposite_23 in (NO_OTHER_SIDE, torch.tensor([[-1.0, 0, 0], [0, 1, 0]])):
+        batch = truth([LESION], [NODULE], ALL, opposite_23=opposite_23)
+        assert mistakes(mirrored, batch) == {(Mistake.CONFIDENT, NODULE): 0.6}
+
+
+COLUMNS, ROWS = 340, 416
+VIEWS = {
+    "chest": (CHEST, AugmentConfig(size_px=352, scale=(0.65, 1.15), focus=0.4)),
+    "close": (CHEST, AugmentConfig(size_px=320, scale=(0.9, 1.4), aspect=0.2)),
+    "turned": (TURNED, AugmentConfig(size_px=352, scale=(0.65, 1.4))),
+}
+
+
+def kinds_in_views(kind_of_view: str, side_px: int, *, across: bool) -> list[set[Mistake]]:
+    """What an answer for a lesion is, in random views that show both: mirrored on the film, or beside it on its side.
+
+    The augmentation itself brings lesion and answer into the view, as two boxes of one film.
+    """
+    domain, config = VIEWS[kind_of_view]
+    found = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        room = COLUMNS / 2 - side_px * (1 if across else 2)
+        x, y = float(rng.uniform(0, room)), float(rng.uniform(0, ROWS - side_px))
+        answer_x = COLUMNS - x - side_px if across else float(rng.uniform(x + side_px, COLUMNS / 2 - side_px))
+        boxes = np.array([[left, y, left + side_px, y + side_px] for left in (x, answer_x)], np.float32)
+        if rng.random() < 0.5:
+            boxes[:, [0, 2]] = COLUMNS - boxes[:, [2, 0]]
+        film = Held(
+            np.zeros((ROWS, COLUMNS), np.uint8),
+            boxes,
+            ("nodule", "mass"),
+            frozenset({"nodule"}),
+            domain,
+            ((), ()),
+            True,
+        )
+        sample = augmented([film], ("nodule", "mass"), config, rng)
+        if len(sample.boxes_G4) < 2:
+            continue
+        lesion_14, answer_14 = sample.boxes_G4[:1], sample.boxes_G4[1:]
+        batch = replace(Batch.of([sample]), boxes=(lesion_14,), concepts=(torch.tensor([NODULE]),), appearance=(((),),))
+        dense = said([tuple(answer_14[0].tolist())], [(0.9, 0)])
+        mined = mine(dense, batch, [0], {}, CONFIG, mirrored_domains=frozenset({domain}))
+        found.append({mistake.kind for mistake in mined})
+    assert len(found) >= 20
+    return found
+
+
+@pytest.mark.parametrize("kind_of_view", list(VIEWS))
+@pytest.mark.parametrize("side_px", [20, 40, 80])
+def test_an_answer_on_the_other_side_of_the_film_is_known_in_every_view(kind_of_view: str, side_px: int) -> None:
+    assert all(kinds == {Mistake.MIRRORED} for kinds in kinds_in_views(kind_of_view, side_px, across=True))
+
+
+@pytest.mark.parametrize("kind_of_view", list(VIEWS))
+@pytest.mark.parametrize("side_px", [40, 80])
+def test_an_answer_beside_it_on_the_same_side_is_never_on_the_other(kind_of_view: str, side_px: int) -> None:
+    assert all(kinds == {Mistake.CONFIDENT} for kinds in kinds_in_views(kind_of_view, side_px, across=False))
 
 
 def test_an_image_without_boxes_and_a_silent_model() -> None:

@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from medground.model.network import GroundingNetwork
-from medground.training.opening import open_parameters, schedule, set_modes
+from medground.schema.errors import UsageError
+from medground.training.miner import MinerConfig
+from medground.training.opening import check_stages, open_parameters, schedule, set_modes
 from medground.training.recipe import Recipe, Stage
 from medground.training.restoration import RestorationConfig
 from pipelines.recipes.compact import HEADS, TEXT, VISION
-from tests.training.four_stages import DENSE, trainer_of, uneven_pools
+from tests.training.four_stages import DENSE, HARD, trainer_of, uneven_pools
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,31 @@ def test_the_rate_rises_then_falls() -> None:
     assert values[10:] == sorted(values[10:], reverse=True)
     assert values[55] == pytest.approx(0.01 + 0.99 / 2)  # half way between
     assert values[-1] < 0.02
+
+
+@pytest.mark.parametrize(
+    ("batch", "miner", "most"),
+    [
+        (16, MinerConfig(every=3), 8),  # though 16 could share a fresh batch, and 32 a full mined one
+        (16, MinerConfig(every=3, batch=5), 5),
+        (4, MinerConfig(every=3), 4),
+        (16, MinerConfig(), 16),
+    ],
+)
+def test_no_more_processes_start_than_can_share_the_smallest_step(
+    small_recipe: Recipe, batch: int, miner: MinerConfig, most: int
+) -> None:
+    stages = (DENSE, HARD.model_copy(update={"miner": miner}))
+    recipe = small_recipe.model_copy(update={"batch": batch, "stages": stages})
+    check_stages(recipe, most)
+    if miner.every:
+        with pytest.raises(
+            UsageError, match=f"stage 'hard' mines, so a step may have {most} images, .* {most + 1} pro"
+        ):
+            check_stages(recipe, most + 1)
+
+
+def test_a_stage_that_teaches_nothing_is_refused(small_recipe: Recipe) -> None:
+    idle = DENSE.model_copy(update={"dense": False})
+    with pytest.raises(UsageError, match="stage 'dense' teaches nothing"):
+        check_stages(small_recipe.model_copy(update={"stages": (idle,)}), 1)

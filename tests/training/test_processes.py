@@ -20,7 +20,7 @@ from medground.model.shared_norm import SharedBatchNorm2d
 from medground.schema.errors import UsageError
 from medground.training.processes import Processes
 
-SAMPLES, STEPS, SECONDS = 7, 5, 300
+SAMPLES, STEPS, SECONDS = 7, 5, 1200
 CASES = [(optimizer, dtype) for optimizer in ("sgd", "adamw") for dtype in (torch.float64, torch.float32)]
 
 
@@ -119,7 +119,7 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Path:
             said, _ = process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGTERM)  # torchrun then ends the processes that it started
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == 0, said.decode()[-3000:]

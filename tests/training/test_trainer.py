@@ -12,7 +12,8 @@ from torch import Tensor
 from medground.data.dataset import Pool
 from medground.schema.errors import CheckpointError, DataSetError, UsageError
 from medground.training import trainer as trainer_module
-from medground.training.checkpoint import load_checkpoint
+from medground.training.checkpoint import load_checkpoint, read_origin
+from medground.training.origin import Origin
 from medground.training.recipe import Recipe
 from medground.training.trainer import Trainer
 from tests.full_disk import no_file_longer_than
@@ -71,6 +72,13 @@ def test_stages_one_by_one_are_the_whole_and_not_out_of_turn(tmp_path: Path, poo
     last = trainer_of(tmp_path / "part", recipe, pools)
     assert last.run(resume=True, stage=3)
     assert same(whole.network.state_dict(), last.network.state_dict())
+
+
+def test_every_checkpoint_remembers_what_the_training_began_with(tmp_path: Path, pools: list[Pool]) -> None:
+    trainer = trainer_of(tmp_path, recipe_of(DENSE), pools)
+    trainer.around = replace(trainer.around, origin=Origin(fold=3))
+    trainer.run(resume=False, stop_after=1)
+    assert read_origin(trainer.checkpoint) == Origin(fold=3)
 
 
 def test_a_checkpoint_of_another_recipe_or_cut_short_is_refused_and_left_alone(
