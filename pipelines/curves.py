@@ -51,7 +51,7 @@ def draw(curves: Mapping[str, Curve], path: Path, *, across: str, up: str, false
         axes.set_xlim(FP_PER_IMAGE[0], FP_PER_IMAGE[-1])
     axes.set(xlabel=across, ylabel=up, ylim=(0, 1.02))
     if curves:
-        axes.legend(fontsize="small")
+        canvas.legend(fontsize="small", loc="outside right upper")  # the best place inside takes seconds to find
     picture = io.BytesIO()
     canvas.savefig(picture, format="png", dpi=100)
     replace_file(path, picture.getvalue())

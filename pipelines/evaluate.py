@@ -94,6 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     if part == "chest"
                     else (sources.limb[VALID], Domain.LIMB_RADIOGRAPH)
                 )
+                if not records:
+                    raise UsageError(f"{args.data} holds no image of the part {part}; give its folder with --data")
                 cases = list(real_cases(records, args.limit))
                 what = Measured(part, f"real {domain.value}s, valid part", domain)
                 _measured(args, grounder, what, [case.record.record_id for case in cases], cases)

@@ -1,7 +1,8 @@
 """`python -m pipelines mlflow-ui`: opens MLflow with the shipped model's runs, also in a fresh clone.
 
 The shipped bundle's training summary, the committed evaluations and the committed runs are brought into `mlruns/` once;
-then MLflow's own interface is started on the loopback address.
+then MLflow's own interface is started on the loopback address. An evaluation whose scene is in the card of the bundle
+gets every figure with its interval, the scene and its curves, as after a training; others get what their report gives.
 """
 
 from __future__ import annotations
@@ -15,18 +16,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from medground.cards.evidence import FOLDER, SCENES
+from medground.cards.layout import card_beside
 from medground.evaluation.report import EvaluationReport
-from medground.evaluation.scene import RARE_BELOW
+from medground.evaluation.scene import ENDING as SCENE_ENDING
+from medground.evaluation.scene import MOST_BYTES, RARE_BELOW, unpacked
 from medground.model.bundle_facts import shipped_bundle_path
 from medground.schema.errors import BundleMissingError, MedgroundError, UsageError
 from medground.tracking import figures
 from medground.tracking.figures import Figure
-from medground.tracking.runs import finished_run, open_run
+from medground.tracking.kept import finished_run
+from medground.tracking.runs import open_run
 from medground.tracking.store import store_uri
 from medground.tracking.summary import ENDING, bring_in
 from pipelines.compare import EXPERIMENT, HOME
 from pipelines.export_runs import RUNS
-from pipelines.scenes import figure
+from pipelines.scenes import figure, log_scene
 from pipelines.sources import say
 from pipelines.train import flat, numbers
 
@@ -87,7 +92,10 @@ def import_shipped(home: Path, *, bundle: Path | None = None, evaluations: Path 
         if not path.is_file():
             raise BundleMissingError(f"{path} is missing; check the bundle out again")
     reports = sorted(evaluations.glob("*.json"))
-    whole = hashlib.sha256(b"".join(path.read_bytes() for path in (manifest, summary, *reports))).hexdigest()
+    kept = card_beside(folder) / FOLDER / SCENES
+    scenes = {path.stem: file for path in reports if (file := kept / f"{path.stem}{SCENE_ENDING}").is_file()}
+    sources = (manifest, summary, *reports, *scenes.values())
+    whole = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     known = finished_run(home, EXPERIMENT, TAG, whole)
     if known:
         return known
@@ -100,13 +108,33 @@ def import_shipped(home: Path, *, bundle: Path | None = None, evaluations: Path 
         run.parameters({"recipe_sha256": told.get("recipe_sha256", ""), **flat(told.get("parts", {}), "data/")})
         run.metrics({f"development/{key}": value for key, value in numbers(told.get("development", {})).items()})
         for path, report in read:
+            scene = _scene_of(report, scenes.get(path.stem))
             with run.child(f"evaluation {path.stem}", kind="evaluation") as child:
                 child.tags({TAG: whole})
                 child.parameters({"system": report.system, "data": report.data, "resamples": report.resamples})
-                child.figures(report_figures(report))
                 child.artifact(path)
+                if scene is None:
+                    child.figures(report_figures(report))
+            if scene is not None:
+                say(f"{report.data}: every figure with its interval, from the scene in the card (seconds)")
+                log_scene(run, path.stem, scene)
         run.register(folder, about["name"], "shipped")
         return run.run_id
+
+
+def _scene_of(report: EvaluationReport, file: Path | None) -> Path | None:
+    """The scene file of a report, unless it is of another system or of other data.
+
+    Raises:
+        UsageError: if it is no scene.
+    """
+    if file is None:
+        return None
+    try:
+        told = json.loads(unpacked(file.read_bytes(), MOST_BYTES))
+        return file if (told["system"], told["data"]) == (report.system, report.data) else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{file} is no scene; check the card of the bundle out again") from error
 
 
 def _report(path: Path) -> EvaluationReport:
@@ -148,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run_id = import_shipped(args.mlruns)
         for path in sorted(RUNS.glob(f"*{ENDING}")):
-            bring_in(path, args.mlruns, EXPERIMENT, say=say)
+            bring_in(path, args.mlruns, EXPERIMENT, say=say, note=say)
         say(f"the shipped model is run {run_id} in {args.mlruns}")
         if args.import_only:
             return 0

@@ -108,7 +108,7 @@ def add_data_commands(app: typer.Typer) -> None:
         dev: Annotated[float, typer.Option(help="Share of train's patients, to tune on.")] = 0.15,
         debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
     ) -> None:
-        """Put a data set into parts by patient and check them for leaks; training refuses data without it."""
+        """Put a data set into parts by patient and check them for leaks."""
 
         def work() -> int:
             from medground.cli.split_data import run_split

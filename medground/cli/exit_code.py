@@ -13,7 +13,13 @@ _SERVING = (
     *("fastapi", "uvicorn", "multipart", "sse_starlette", "httpx", "joserfc", "cryptography"),
     *("sqlalchemy", "psycopg", "dbos", "structlog", "prometheus_client", "pynetdicom"),
 )
-_EXTRA_OF = dict.fromkeys(_SERVING, "serve") | {"transformers": "qwen", "model_signing": "card", "OpenSSL": "card"}
+_EXTRA_OF = (
+    dict.fromkeys(_SERVING, "serve")
+    | dict.fromkeys(("streamlit", "starlette"), "viewer")
+    | dict.fromkeys(("accelerate", "mlflow", "sklearn", "matplotlib"), "train")
+    | dict.fromkeys(("transformers", "peft"), "qwen")
+    | dict.fromkeys(("model_signing", "OpenSSL"), "card")
+)
 
 
 def exit_code_of(work: Callable[[], int], *, debug: bool = False) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import Field, model_validator
 
@@ -72,8 +72,7 @@ class Figure(StrictConfig):
 
     @model_validator(mode="after")
     def _is_named_and_finite(self) -> Figure:
-        known = _NAME.fullmatch(self.name)
-        if self.name != ABSENT_ERROR and (known is None or known[1] in _RESERVED):
+        if not _is_named(self.name):
             raise ValueError(f"{self.name!r} is no name of a figure; make it by medground.tracking.figures")
         if (self.low is None) != (self.high is None):
             raise ValueError(f"{self.name} needs both limits or none, got {self.low} and {self.high}")
@@ -92,3 +91,19 @@ def as_metrics(figures: Iterable[Figure]) -> dict[str, float]:
             out[f"{figure.name}/{LOW}"], out[f"{figure.name}/{HIGH}"] = figure.low, figure.high
         out[f"{figure.name}/{COUNT}"] = figure.n
     return out
+
+
+def from_metrics(metrics: Mapping[str, float]) -> list[Figure]:
+    """The figures among MLflow's plain numbers, as `as_metrics` wrote them; other numbers are passed over."""
+    out = []
+    for name, value in metrics.items():
+        count = metrics.get(f"{name}/{COUNT}")
+        if _is_named(name) and count is not None:
+            low, high = metrics.get(f"{name}/{LOW}"), metrics.get(f"{name}/{HIGH}")
+            out.append(Figure(name=name, value=value, low=low, high=high, n=int(count)))
+    return out
+
+
+def _is_named(name: str) -> bool:
+    known = _NAME.fullmatch(name)
+    return name == ABSENT_ERROR or (known is not None and known[1] not in _RESERVED)

@@ -354,6 +354,13 @@ def find_artifacts(home: Path, experiment: str, run: str, ending: str) -> list[P
     Raises:
         UsageError: if the store holds no such run.
     """
+    family = find_family(home, experiment, run)
+    roots = [Path(member.info.artifact_uri.removeprefix("file://")) for member in family]
+    return sorted(path for root in roots for path in root.rglob(f"*{ending}"))
+
+
+def find_family(home: Path, experiment: str, run: str) -> list[mlflow.entities.Run]:
+    """A run and its children in the order they were begun; arguments and errors as of `find_artifacts`."""
     client, experiment_id = open_store(home, experiment)
     filters = (f"attributes.run_id = '{run}'", f"attributes.run_name = '{run}'")
     order = ["attributes.start_time DESC"]
@@ -363,22 +370,8 @@ def find_artifacts(home: Path, experiment: str, run: str, ending: str) -> list[P
         found = []
     if not found:
         raise UsageError(f"{run!r} is neither a file, a folder nor a run in {home}; see make mlflow for the runs")
-    run_id = found[0].info.run_id
-    family = [found[0], *client.search_runs([experiment_id], f"tags.`{PARENT_TAG}` = '{run_id}'")]
-    roots = [Path(member.info.artifact_uri.removeprefix("file://")) for member in family]
-    return sorted(path for root in roots for path in root.rglob(f"*{ending}"))
-
-
-def finished_run(home: Path, experiment: str, tag: str, value: str) -> str | None:
-    """The id of a finished run with a tag; runs with that tag that were begun and never finished are deleted."""
-    client, experiment_id = open_store(home, experiment)
-    finished: str | None = None
-    for run in client.search_runs([experiment_id], f"tags.`{tag}` = '{value}'"):
-        if run.info.status == "FINISHED":
-            finished = str(run.info.run_id)
-        else:
-            client.delete_run(run.info.run_id)
-    return finished
+    below = f"tags.`{PARENT_TAG}` = '{found[0].info.run_id}'"
+    return [found[0], *client.search_runs([experiment_id], below, order_by=["attributes.start_time ASC"])]
 
 
 def _parent_of(client: MlflowClient, run_id: str) -> str | None:

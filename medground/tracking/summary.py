@@ -14,7 +14,8 @@ from pydantic import Field, ValidationError
 
 from medground.schema.config import StrictConfig
 from medground.schema.errors import UsageError
-from medground.tracking.runs import KIND_TAG, PARENT_TAG, RunLog, Say, finished_run, open_run
+from medground.tracking.kept import finished_run
+from medground.tracking.runs import KIND_TAG, PARENT_TAG, RunLog, Say, open_run
 from medground.tracking.store import open_store
 
 ENDING = ".run.json"
@@ -105,7 +106,7 @@ def read_summary(path: Path) -> RunSummary:
         raise UsageError(f"{path} is no run summary; make it anew by python -m pipelines export-runs") from error
 
 
-def bring_in(path: Path, home: Path, experiment: str, *, say: Say = print) -> str:
+def bring_in(path: Path, home: Path, experiment: str, *, say: Say = print, note: Say | None = None) -> str:
     """Makes a run of a summary in a store, unless it is there.
 
     Args:
@@ -113,6 +114,7 @@ def bring_in(path: Path, home: Path, experiment: str, *, say: Say = print) -> st
         home: the `mlruns` folder.
         experiment: name of the experiment.
         say: told of a lost store.
+        note: told that a run is brought in; not of one that is there.
 
     Returns:
         The id of the run.
@@ -125,6 +127,8 @@ def bring_in(path: Path, home: Path, experiment: str, *, say: Say = print) -> st
     known = finished_run(home, experiment, SUMMARY_TAG, digest)
     if known:
         return known
+    if note is not None:
+        note(f"bringing in the run {summary.name}")
     with open_run(home, experiment, summary.name, say=say) as run:
         _write(run, summary, {SUMMARY_TAG: digest})
         return run.run_id

@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medground.cards.pseudonyms import under_pseudonyms
 from medground.evaluation.detection import average_precision, patients_of
 from medground.evaluation.froc import froc
 from medground.evaluation.scene import ENDING, Scene, SceneImage, load_scene, save_scene
 from medground.schema.errors import UsageError
 from medground.schema.result import Verdict
 from medground.tracking.runs import find_artifacts, open_run
+from medground.tracking.summary import bring_in, read_summary
 from pipelines.compare import compare, find_scenes, main
 from pipelines.curves import draw, froc_curve, precision_recall
-from pipelines.scenes import log_scene
+from pipelines.export_runs import RUNS
+from pipelines.scenes import figures_of, log_scene
+from tests.full_disk import no_file_longer_than
 
 BOXES = {"nodule": 300, "cavity": 12}
 SIZE = {"columns": 64, "rows": 48}
@@ -128,6 +132,23 @@ def test_the_page_of_two_runs_needs_no_other_file(tmp_path, capsys):
     assert text.count("<tr") == 1 + len(compare([scene("weak", 0.3)], resamples=10))
 
 
+def test_a_full_disk_is_one_sentence_and_leaves_the_page_before(tmp_path, capsys):
+    save_scene(scene("a", 0.5), tmp_path / f"made{ENDING}")
+    out = tmp_path / "pages" / "compare.html"
+    job = [str(tmp_path / f"made{ENDING}"), "--resamples", "10", "--out"]
+    for before in ({}, {"compare.html": "before"}):
+        for limit in (0, 1_000):
+            with no_file_longer_than(limit):
+                assert main([*job, str(out)]) == 2
+            told = capsys.readouterr()
+            assert re.search(r"error: .*compare\.html cannot be written \(File too large\); make room", told.err)
+            assert told.out == ""
+            assert {path.name: path.read_text() for path in out.parent.iterdir()} == before
+        out.write_text("before")
+    assert main([*job, str(out / "inside" / "compare.html")]) == 2  # a file where the folder should be
+    assert "inside cannot be written" in capsys.readouterr().err
+
+
 def test_runs_that_cannot_be_compared_are_named(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main([str(tmp_path / "empty")]) == 2
@@ -151,6 +172,89 @@ def test_runs_in_mlflow_are_compared_by_name(tmp_path):
         find_scenes("absent", home)
     (sheet,) = find_artifacts(home, "medground", "weak", "worst_cases.png")
     assert sheet.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_scene_under_pseudonyms_is_compared_with_the_scene_of_the_same_images():
+    plain, other = scene("plain", 0.5), under_pseudonyms(scene("other", 0.9))
+    assert not {image.image_id for image in plain.images} & {image.image_id for image in other.images}
+    assert compare([plain, other], resamples=50) == compare([plain, scene("other", 0.9)], resamples=50)
+    with pytest.raises(UsageError, match="measured on other images"):
+        compare([plain, under_pseudonyms(scene("other", 0.9, truth=1))], resamples=10)
+
+
+def cells(page: str, name: str) -> list[str]:
+    (row,) = re.findall(rf"<tr[^>]*><td>{name}</td>(.*)</tr>", page)
+    return re.findall(r"<td[^>]*>([^<]*)</td>", row)
+
+
+def test_committed_runs_without_scenes_are_set_side_by_side(tmp_path, capsys):
+    home, out = tmp_path / "mlruns", tmp_path / "compare.html"
+    told = {}
+    for name in ("limb-tuned", "shipped"):
+        bring_in(RUNS / f"{name}.run.json", home, "medground")
+        (told[name],) = [
+            child.metrics
+            for child in read_summary(RUNS / f"{name}.run.json").children
+            if child.name in ("evaluation fracatlas-valid-part", "evaluation limb")
+        ]
+    assert main(["limb-tuned", "shipped", "--mlruns", str(home), "--out", str(out)]) == 0
+    page = out.read_text()
+    why = "No scene of 'limb-tuned' and 'shipped' was kept"
+    assert why in capsys.readouterr().err
+    assert why in page.replace("&#x27;", "'")
+    assert page.count("<h2>") == 1  # fracatlas dev was measured by one of them only
+    expected = []
+    for metrics in told.values():
+        value, low, high, n = (metrics[f"ap50/fracture{part}"][0][1] for part in ("", "/low", "/high", "/n"))
+        expected += [f"{value:.3f} [{low:.3f}, {high:.3f}]", f"{n:.0f}"]
+    assert cells(page, "ap50/fracture") == expected
+    assert cells(page, "absent_error")[:2] == ["-", "-"]
+    assert "run 2 - run 1" not in page
+
+
+def test_rare_findings_of_run_1_come_first_where_figures_are_all_there_is(tmp_path):
+    home, out = tmp_path / "mlruns", tmp_path / "compare.html"
+    for name in ("ablation-base-fold0", "ablation-no-miner-fold0"):
+        bring_in(RUNS / f"{name}.run.json", home, "medground")
+    names = ["ablation-base-fold0", "ablation-no-miner-fold0"]
+    assert main([*names, "--mlruns", str(home), "--out", str(out)]) == 0
+    page = out.read_text()
+    assert page.count("<h2>cxr fold 0, dev part</h2>") == 1  # not that with another share of prototypes
+    rows = re.findall(r"<tr[^>]*><td>([^<]*)</td>", page)
+    rare = [row for row in rows if row.startswith("ap50/rare/")]
+    assert len(rare) > 3
+    assert rows[: len(rare)] == rare
+    assert rare[0] == "ap50/rare/mean"
+    assert rows[len(rare) : len(rare) + 3] == ["ap50/mean", "ap/mean", "froc/mean"]
+    assert rows[-1] == "absent_error"
+    assert not {row.replace("/rare", "") for row in rare[1:]} & set(rows)
+
+
+def test_runs_with_scenes_keep_their_paired_differences_beside_one_without(tmp_path):
+    home, out = tmp_path / "mlruns", tmp_path / "compare.html"
+    for name, skill in (("weak", 0.3), ("strong", 0.9)):
+        save_scene(scene(name, skill), tmp_path / f"{name}{ENDING}")
+    with open_run(home, "medground", "logged") as run, run.child("evaluation made", kind="evaluation") as child:
+        child.parameters({"system": "logged", "data": "made films", "images": 60})
+        child.figures(figures_of(scene("logged", 0.5), resamples=20))
+    runs = [str(tmp_path / f"weak{ENDING}"), "logged", str(tmp_path / f"strong{ENDING}")]
+    assert main([*runs, "--mlruns", str(home), "--out", str(out), "--resamples", "60"]) == 0
+    weak, n, logged, _, unpaired, _, _, paired = cells(out.read_text(), "ap50/nodule")
+    (row,) = [
+        row for row in compare([scene("weak", 0.3), scene("strong", 0.9)], resamples=60) if row.name == "ap50/nodule"
+    ]
+    assert weak.startswith(f"{row.values[0].value:.3f} [{row.values[0].low:.3f}")
+    assert int(n) == row.n
+    assert "[" in logged
+    assert unpaired == "-"
+    assert paired == f"{row.differences[0].value:+.3f} [{row.differences[0].low:+.3f}, {row.differences[0].high:+.3f}]"
+
+
+def test_a_run_without_scenes_and_figures_is_named(tmp_path, capsys):
+    with open_run(tmp_path / "mlruns", "medground", "bare"):
+        pass
+    assert main(["bare", "--mlruns", str(tmp_path / "mlruns")]) == 2
+    assert "'bare' holds no scene (*.scene.json.gz) and no logged figures" in capsys.readouterr().err
 
 
 def test_curves_pass_through_the_figures_and_become_pictures(tmp_path):

@@ -96,3 +96,11 @@ def test_a_scene_that_did_not_get_into_its_run_is_only_logged_by_the_next(tmp_pa
     assert main([*job, *training, "--look", "once"]) == 0  # another way of looking
     assert load_scene(work / f"phantom{ENDING}").look == "once"
     assert (work / f"phantom{ENDING}").stat().st_mtime_ns > made
+
+
+def test_a_part_without_images_is_no_report(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    out = tmp_path / "out"
+    assert main(["--part", "chest", "--data", str(tmp_path / "data"), "--out", str(out)]) == 2
+    assert "holds no image of the part chest; give its folder with --data" in capsys.readouterr().err
+    assert not any(out.iterdir())

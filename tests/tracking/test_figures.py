@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from medground.tracking import figures
-from medground.tracking.figures import Figure, as_metrics
+from medground.tracking.figures import Figure, as_metrics, from_metrics
 
 
 def test_the_names_are_the_fixed_ones():
@@ -32,6 +32,16 @@ def test_a_figure_becomes_four_numbers_and_two_without_an_interval():
         "absent_error": 0.1,
         "absent_error/n": 40,
     }
+
+
+def test_figures_are_found_again_among_other_numbers():
+    made = [
+        Figure(name="ap50/rare/nodule", value=0.5, low=0.25, high=0.75, n=12),
+        Figure(name="ap50/small", value=0.2, low=0.1, high=0.3, n=4),
+        Figure(name="absent_error", value=0.1, n=40),
+    ]
+    others = {"loss/score": 0.5, "development/mean_ap50": 0.3, "ap50/without_n": 0.7}
+    assert from_metrics(others | as_metrics(made)) == made
 
 
 @pytest.mark.parametrize("name", ["ap75/nodule", "ap50", "ap50/rare", "ap50/low", "ap50/Nodule", "froc/n", "mean", ""])

@@ -90,12 +90,12 @@ def test_one_process_at_a_time(home: Path) -> None:
     with ModelRegistry(home).alone():
         other = context.Process(target=_try_to_hold, args=(str(home), told))
         other.start()
-        assert told.get(timeout=60) == "waits"
+        assert told.get(timeout=300) == "waits"
         other.join(timeout=1)  # long enough to hold it, if it could
         assert other.is_alive()
         assert told.empty()
-    assert told.get(timeout=60) == "held"
-    other.join(timeout=60)
+    assert told.get(timeout=300) == "held"
+    other.join(timeout=300)
 
 
 @pytest.mark.parametrize("address", ["http://mlflow.example", "sqlite:///runs.db", "sqlite:////tmp/other.db"])
