@@ -16,7 +16,6 @@ import hashlib
 import json
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +40,7 @@ from medground.serving.database import connect, create_tables, instances, jobs, 
 from medground.serving.jobs import State
 from medground.serving.objects import ObjectStore
 from pipelines.judges.postgres import Postgres
+from pipelines.ports import kept_port
 from pipelines.sources import say
 
 SEEDS = 9_000_000
@@ -254,7 +254,7 @@ def run(args: argparse.Namespace, folder: Path) -> Findings:
         tokens = Tokens(engine, lambda: time.time_ns() // 1000, random.SystemRandom().randbytes)
         tokens.create_table()
         token = tokens.create("driver", "crash", {Scope.GROUND, Scope.READ}).plain
-        port = _free_port()
+        port = stack.enter_context(kept_port())  # also while the process that listens at it is killed
         command = [sys.executable, "-m", "medground.cli", "serve", "--state", str(folder / "state"), "--database", url]
         for name, role in ((API, "api"), (WORKER, "worker")):
             own = [*command, "--role", role, "--port", str(port)]
@@ -274,11 +274,6 @@ def run(args: argparse.Namespace, folder: Path) -> Findings:
     killed = ", ".join(f"{name} {count}" for name, count in sorted(tally.kills.items()))
     say(f"{tally.tries} requests for {args.studies} studies; killed: {killed}")
     return findings
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def _wait_until_up(base: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from medground.serving.access.scope import Scope
 from medground.serving.access.tokens import Tokens
 from medground.serving.database import connect
 from medground.serving.dicom_receiver.config import Remote
+from pipelines.ports import keeper
 
 CALLED, CALLING, TENANT = "MEDGROUND", "SENDER", "clinic"
 _START_S, _STOP_S = 180, 60
@@ -54,7 +54,8 @@ class ServiceProcess:
     """
 
     def __init__(self, folder: Path, more: str = "") -> None:
-        http, dicom = _free_port(), _free_port()
+        self._keepers = keeper(), keeper()  # of its ports, until it is stopped
+        http, dicom = (int(one.getsockname()[1]) for one in self._keepers)
         self.state, self.log = folder / "state", folder / "service.log"
         self.database = f"sqlite:///{self.state / 'medground.db'}"
         self.url = f"http://127.0.0.1:{http}"
@@ -90,6 +91,8 @@ class ServiceProcess:
 
     def stop(self) -> None:
         """Ask it to end, and see to it."""
+        for one in self._keepers:
+            one.close()
         if self._process is None:
             return
         self._process.send_signal(signal.SIGTERM)
@@ -122,8 +125,3 @@ def running_service(folder: Path, more: str = "") -> Iterator[ServiceProcess]:
         yield made
     finally:
         made.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])

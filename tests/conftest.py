@@ -7,6 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.load_profile("ci")  # the same examples each time, and no deadline: neither luck nor load decides
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -116,12 +116,14 @@ class Workflows:
             "notification_listener_polling_interval_sec": 1.0,
         }
         self._dbos = DBOS(config=config)
+        # On a busy machine a look at the queue may come before what the last one began is counted as running.
+        room = threading.BoundedSemaphore(jobs_at_once)
         self._polling: dict[str, Polling] = {}
         self._threads: dict[str, threading.Thread] = {}
 
         @DBOS.step(name="answer_step")
         def answer_step(job_id: str, attempt: int) -> None:
-            with _unquoted():
+            with _unquoted(), room:
                 steps.answer(job_id, attempt)
 
         @DBOS.workflow(name=ANSWER, max_recovery_attempts=MOST_RECOVERIES)

@@ -54,7 +54,7 @@ def by_storescu(archive: Orthanc, path: Path) -> None:
     syntax = UID(pydicom.dcmread(path, stop_before_pixels=True).file_meta.TransferSyntaxUID)
     titles = ("--aetitle", CALLER_AET, "--call", ARCHIVE_AET)
     command = [_program(), *titles, *_STORESCU[syntax], "127.0.0.1", str(archive.dicom_port), str(path)]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
 
 
 def by_pynetdicom(archive: Orthanc, path: Path) -> None:

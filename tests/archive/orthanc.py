@@ -22,13 +22,13 @@ DICOMWEB_PLUGIN: Final = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 ARCHIVE_AET: Final = "ARCHIVE"
 CALLER_AET: Final = "MEDGROUND"
 
-_START_S: Final = 40
-_ATTEMPT_S: Final = 20
-_STOP_S: Final = 30
+_START_S: Final = 180
+_ATTEMPT_S: Final = 60
+_STOP_S: Final = 120
 _POLL_S: Final = 0.02
 _PAUSE_S: Final = 0.2
-_ANSWER_S: Final = 20
-_PROBE_S: Final = 1  # whoever else has the port may never answer
+_ANSWER_S: Final = 120
+_PROBE_S: Final = 5  # whoever else has the port may never answer
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -1,4 +1,4 @@
-"""A process of its own that appends to a log once it is told to, and tells each number that is committed."""
+"""A process of its own that appends to a log whenever it is told to, and tells each number that is committed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from tests.audit.chains import event
 def main(url: str, first: int, count: int) -> None:
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
     log = AuditLog(create_engine(url, **options), lambda: datetime.now(UTC))
-    sys.stdin.readline()
-    for number in range(first, first + count):
-        entry = log.append(event(number))
-        sys.stdout.write(f"{entry.sequence} {number}\n")
-        sys.stdout.flush()
+    log.head()  # it is connected
+    tell("ready")
+    for _ in sys.stdin:
+        for number in range(first, first + count):
+            tell(f"{log.append(event(number)).sequence} {number}")
+        first += count
+        tell("ready")
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -37,7 +37,20 @@ def appending(url: str, first: int, count: int) -> Iterator[subprocess.Popen[str
         process.communicate()
 
 
+def until_ready(process: subprocess.Popen[str]) -> list[tuple[int, int]]:
+    """The numbers that a process told until it was ready to be told to append."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    told: list[tuple[int, int]] = []
+    while (line := process.stdout.readline()) != "ready\n":
+        assert line, process.stderr.read()
+        sequence, number = line.split()
+        told.append((int(sequence), int(number)))
+    return told
+
+
 def go(*processes: subprocess.Popen[str]) -> None:
+    """Have all that are ready append at once."""
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("go\n")
@@ -79,36 +92,44 @@ def test_several_events_of_one_transaction(engine: Engine, log: AuditLog) -> Non
 
 @pytest.mark.parametrize("processes", [4])
 def test_four_processes_append_at_once(engine: Engine, url: str, processes: int) -> None:
-    each = 60
-    with (
-        appending(url, 1, each) as one,
-        appending(url, 1001, each) as two,
-        appending(url, 2001, each) as three,
-        appending(url, 3001, each) as four,
-    ):
-        go(one, two, three, four)
-        told = [process.communicate(timeout=300) for process in (one, two, three, four)]
-    lines = [tuple(map(int, line.split())) for out, _ in told for line in out.splitlines()]
-    assert sorted(sequence for sequence, _ in lines) == list(range(1, processes * each + 1)), told
+    lines: list[tuple[int, int]] = []
+    with ExitStack() as stack:
+        running = [stack.enter_context(appending(url, 1000 * number + 1, 60)) for number in range(processes)]
+        for process in running:
+            until_ready(process)
+        for _ in range(16):  # on a busy machine one may be through before the next one is awake
+            go(*running)
+            lines += [line for process in running for line in until_ready(process)]
+            own = [
+                [sequence for sequence, number in lines if number // 1000 == process] for process in range(processes)
+            ]
+            if any(_are_apart(sequences[-60:]) for sequences in own):
+                break
+    assert sorted(sequence for sequence, _ in lines) == list(range(1, len(lines) + 1))
     stored = {row.sequence: row.object_id for row in Owner(engine).rows()}
     assert stored == {sequence: f"study-{number}" for sequence, number in lines}
     found = verify(engine, page=7)
-    assert (found.entries, found.broken) == (processes * each, None)
-    own = [[sequence for sequence, number in lines if number // 1000 == process] for process in range(4)]
+    assert (found.entries, found.broken) == (len(lines), None)
     assert all(sequences == sorted(sequences) for sequences in own)
-    assert any(sequences != list(range(sequences[0], sequences[0] + each)) for sequences in own)  # they did mix
+    assert any(_are_apart(sequences[-60:]) for sequences in own)  # they did mix
+
+
+def _are_apart(sequences: list[int]) -> bool:
+    """Whether others came in between."""
+    return sequences != list(range(sequences[0], sequences[0] + len(sequences)))
 
 
 def test_a_process_killed_while_it_appends_leaves_a_whole_chain(engine: Engine, url: str, log: AuditLog) -> None:
     told = 0
     for round_ in range(4):
         with appending(url, round_ * 1000, 1000) as process:
+            until_ready(process)
             go(process)
             assert process.stdout is not None
             for _ in range(5 + 3 * round_):
                 told = int(process.stdout.readline().split()[0])
             process.send_signal(signal.SIGKILL)
-            rest, _ = process.communicate()
+            rest = process.stdout.read()  # `communicate` would lose the lines that came with the last one read
         told = max([told, *(int(line.split()[0]) for line in rest.splitlines() if line.count(" ") == 1)])
         found = verify(engine)
         assert found.broken is None
@@ -124,12 +145,14 @@ def test_a_database_killed_while_entries_come_leaves_a_whole_chain() -> None:
         engine = create_engine(own.url)
         create_tables(engine)
         with appending(own.url, 1, 100_000) as process:
+            until_ready(process)
             go(process)
             assert process.stdout is not None
             for _ in range(30):
                 told = int(process.stdout.readline().split()[0])
             own.kill()
-            rest, error = process.communicate(timeout=60)
+            assert process.stderr is not None
+            rest, error = process.stdout.read(), process.stderr.read()
         assert "AuditError: the audit log cannot be written to" in error
         told = max([told, *(int(line.split()[0]) for line in rest.splitlines())])
         own.start()
@@ -144,11 +167,12 @@ def test_an_engine_that_begins_by_itself(begun_by_hook: Engine) -> None:
     create_tables(begun_by_hook)
     url = str(begun_by_hook.url)
     with appending(url, 1, 40) as other:
+        until_ready(other)
         go(other)
         log = AuditLog(begun_by_hook, Clock())
         for number in range(1001, 1041):
             log.append(event(number))
-        assert other.communicate(timeout=120)[1] == ""
+        assert other.communicate(timeout=300)[1] == ""
     assert verify(begun_by_hook).entries == 80
     with begun_by_hook.begin() as connection:
         log.append(event(2000), connection)

@@ -81,7 +81,7 @@ def test_many_processes_create_at_once(url: str) -> None:
     command = [sys.executable, "-c", CREATE, url]
     running = [subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     for process in running:
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate(timeout=300)
         assert process.returncode == 0, told
     engine = create_engine(url)
     with engine.connect() as connection:

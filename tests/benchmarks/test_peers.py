@@ -23,7 +23,7 @@ from medground.schema.anatomy import Domain
 from medground.schema.box import Box
 from medground.schema.errors import CheckpointError
 from medground.schema.record import ImageRecord, Region
-from medground.training.batch import Batch
+from medground.training.batch import NO_OTHER_SIDE, Batch
 from pipelines.compare import compare
 from tests.full_disk import no_file_longer_than
 
@@ -56,7 +56,9 @@ class Squares:
         concepts = tuple(torch.arange(len(boxes_G4)) for boxes_G4 in boxes)
         said = tuple(((),) * len(boxes_G4) for boxes_G4 in boxes)
         known_BC = torch.full((4, 2), exhaustive)
-        return Batch(self.pixels_BHW[:, None], boxes, concepts, known_BC, torch.zeros(4, dtype=torch.int64), said)
+        one_sided = NO_OTHER_SIDE.expand(4, 2, 3)
+        kinds = torch.zeros(4, dtype=torch.int64)
+        return Batch(self.pixels_BHW[:, None], boxes, concepts, known_BC, kinds, said, one_sided)
 
     def batches(self, start: int, end: int) -> Iterator[Batch]:
         for _ in range(start, end):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import pytest
 from medground.client.client import Client
 from medground.data.phantom.chest_radiograph import chest_radiograph
 from medground.data.phantom.dicom_study import write_radiograph_study
+from pipelines.ports import kept_port
 
 NAMED = re.compile(r"\b(STUDY|JOB|FINDING|INSTANCE)\b")
 
@@ -58,7 +57,7 @@ def shell(line: str, folder: Path) -> str:
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, (line, done.stderr)
@@ -83,12 +82,15 @@ def started(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     assert (folder / "token").read_text().startswith("mg_")
     (film,) = write_radiograph_study(chest_radiograph(8_600_001, size_px=512, findings=["nodule"]), folder)
     film.rename(folder / "film.dcm")
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    command = [str(Path(sys.executable).parent / "medground"), *serve.split()[1:], "--port", str(port)]
     with (
+        kept_port() as port,
         (folder / "log").open("wb") as log,
-        subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as service,
+        subprocess.Popen(
+            [str(Path(sys.executable).parent / "medground"), *serve.split()[1:], "--port", str(port)],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        ) as service,
     ):
         try:
             _wait(f"http://127.0.0.1:{port}/readyz")
@@ -139,11 +141,11 @@ def test_the_service_as_the_manual_shows_it(repository: Path, started: Started) 
 
 
 def _wait(url: str) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(url, timeout=60):
                 return
-        except urllib.error.URLError:
+        except OSError:  # nobody listens, nobody answers yet, or it is not ready
             assert time.monotonic() < until, "the service did not start"
             time.sleep(0.3)

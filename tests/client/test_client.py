@@ -41,7 +41,7 @@ def test_names_of_files_stay_at_home(tmp_path: Path, numbers: Iterator[int]) -> 
         sent.append(str(handler.headers).encode() + handler.rfile.read(int(handler.headers["Content-Length"])))
         handler.connection.close()
 
-    with serving(answer) as base, Client(base, "mg_x", timeout_s=5) as one, pytest.raises(ServiceUnreachableError):
+    with serving(answer) as base, Client(base, "mg_x", timeout_s=60) as one, pytest.raises(ServiceUnreachableError):
         one.store([path])
     assert path.read_bytes() in sent[0]
     assert b"Doe" not in sent[0]
@@ -189,7 +189,7 @@ def test_a_file_that_is_not_there(client: Client, tmp_path: Path) -> None:
 @pytest.mark.parametrize("base", ["http://127.0.0.1:1", "https://127.0.0.1:1", "nonsense://x"])
 def test_a_service_that_is_down(base: str) -> None:
     with (
-        Client(base, "mg_x", timeout_s=2) as one,
+        Client(base, "mg_x", timeout_s=60) as one,
         pytest.raises(ServiceUnreachableError, match="does not answer") as no,
     ):
         one.studies()
@@ -201,7 +201,7 @@ def test_a_service_that_breaks_off(house: Running, new_film: New) -> None:
     path, token = new_film(NODULE), house.token(*USER)
     with (
         serving(lambda handler: handler.connection.close()) as base,
-        Client(base, token, timeout_s=5) as broken,
+        Client(base, token, timeout_s=60) as broken,
         pytest.raises(ServiceUnreachableError, match="asking again is safe"),
     ):
         broken.ground([path], [QUESTION])
@@ -222,7 +222,7 @@ def test_what_is_no_service(new_film: New, status: int) -> None:
         handler.wfile.write(page)
 
     path = new_film()
-    with serving(answer) as base, Client(base, "mg_x", timeout_s=5) as client:
+    with serving(answer) as base, Client(base, "mg_x", timeout_s=60) as client:
         for attempt in (
             lambda: client.ground([path], [QUESTION]),
             lambda: client.ground("0" * 24, [QUESTION]),

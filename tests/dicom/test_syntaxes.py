@@ -85,7 +85,7 @@ def convert(tmp_path: Path) -> Make:
     def run(content: bytes, *command: str) -> bytes:
         before, after = tmp_path / "before.dcm", tmp_path / "after.dcm"
         before.write_bytes(content)
-        subprocess.run([*command, str(before), str(after)], check=True, capture_output=True, timeout=60)
+        subprocess.run([*command, str(before), str(after)], check=True, capture_output=True, timeout=300)
         return after.read_bytes()
 
     return run

@@ -280,9 +280,9 @@ def test_three_hundred_boxes_are_merged_at_once_and_alike_each_time() -> None:
         x, y = rng.random() * 800, rng.random() * 800
         box = (x, y, x + 20 + rng.random() * 150, y + 20 + rng.random() * 150)
         given.append(sighting(rng.choice(KEYS), box, rng.random()))
-    start = time.perf_counter()
+    start = time.process_time()
     first = merge(given, WORDS)
-    assert time.perf_counter() - start < 2.0  # it takes 0.05 s
+    assert time.process_time() - start < 2.0  # it takes 0.05 s
     assert merge(given, WORDS) == first
     assert 50 < len(first) < 300
     stacked = [replace(one, candidate=replace(one.candidate, box_xyxy_px=SQUARE)) for one in given]

@@ -202,7 +202,7 @@ def test_update_equals_a_slow_loop():
 
 def adder(processes: int) -> Callable[[int], Callable[[Tensor], Tensor]]:
     """A sum over threads that all have to come, as processes do in an all-reduce."""
-    barrier, box = Barrier(processes, timeout=20), [torch.zeros(0)] * processes
+    barrier, box = Barrier(processes, timeout=120), [torch.zeros(0)] * processes
 
     def of(rank: int) -> Callable[[Tensor], Tensor]:
         def total(sums: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ NORMS: dict[str, dict[str, Any]] = {
     "cumulative": {"momentum": None},
     "bare": {"affine": False, "track_running_stats": False},
 }
-SECONDS = 240
+SECONDS = 1200
 
 
 def inputs(case: str) -> tuple[Tensor, Tensor]:
@@ -147,3 +147,4 @@ def test_alone_a_single_value_is_refused_as_torch_does() -> None:
 
 if __name__ == "__main__":
     one_of_two(int(sys.argv[1]), Path(sys.argv[2]))
+    os._exit(0)  # all is written and parted: gloo's threads can abort an interpreter that takes itself apart under load

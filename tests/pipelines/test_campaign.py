@@ -43,6 +43,10 @@ def test_every_campaign_has_arms_in_folders_of_their_own_and_known_recipes():
                 assert arm.scene_file(look, Path("out")).name == f"{stem_of(args)}{ENDING}"
 
 
+def test_the_folds_are_of_the_best_arm_unless_told_otherwise():
+    assert campaign.parser().parse_args(["chest-folds"]).best == "chest-tuned"
+
+
 def test_what_arms_start_from_is_trained_first_and_once():
     arms = campaigns("chest-tuned")["chest-folds"]
     (first,) = first_of(arms)

@@ -201,6 +201,15 @@ def development() -> Development:
     return Development(choose, calibrate)
 
 
+def test_a_bundle_names_what_its_weights_had_learned_from_before() -> None:
+    pool = Pool("drawn", 1.0, tuple(drawn(seed, "sSx") for seed in range(12)), (1.0,) * 12)
+    sources = Sources(nothing(), nothing(), nothing(), ())
+    network, images = copy.deepcopy(trained_bundle().network), development()
+    before = ("FracAtlas", "phantom")
+    bundle, _ = fit_bundle(recipe(), network, load_vocabulary(), sources, [pool], images, before=before)
+    assert bundle.info.trained_on == ("phantom", "FracAtlas")
+
+
 def changed(images: tuple[Held, ...]) -> tuple[Held, ...]:
     """One of them shows something else."""
     return (drawn(9000, "SxS"), *images[1:])

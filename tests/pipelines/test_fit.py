@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from medground.data.dataset import Pool
 from medground.data.sample import Held, quantise
+from medground.data.splits import TRAIN
 from medground.imaging.preprocess import standardise
 from medground.model.grounder import Grounder
 from medground.schema.anatomy import DOMAINS
 from medground.training.calibrate import fit_close
-from pipelines.fit import read_closely, whole
+from medground.training.recipe import DataMix
+from pipelines.fit import BLOOD_NAME, CHEST_NAME, LIMB_NAME, drawn_from, read_closely, whole
 from pipelines.recipes.compact import tiny
+from pipelines.sources import Sources, nothing
+from tests.data.made_records import disc_record
 from tests.model.shapes import CLASSES, FILM, SIDE_PX, drawn_picture, trained_bundle
 
 
@@ -59,3 +67,25 @@ def test_pools_of_close_views_are_no_images_to_fit_on() -> None:
     film = large_film(0)
     pools = [Pool("a", 1.0, (film,), (1.0,)), Pool("close", 1.0, (film,), (1.0,), (0.5, 1.0))]
     assert [pool.name for pool in whole(pools)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("mix", "real", "names"),
+    [
+        ({"share_blood": 1.0}, True, (BLOOD_NAME,)),
+        ({"share_blood": 1.0}, False, ("phantom", BLOOD_NAME)),
+        ({"share_other": 0.1, "share_chest": 0.9}, False, ("phantom", CHEST_NAME, BLOOD_NAME)),
+        ({"share_limb": 1.0}, True, (LIMB_NAME,)),
+        ({"share_unlabelled": 1.0}, True, (CHEST_NAME,)),
+        ({"share_phantom": 1.0}, False, ("phantom",)),
+    ],
+)
+def test_what_was_drawn_from_is_named_and_nothing_else(
+    tmp_path: Path, mix: dict[str, float], real: bool, names: tuple[str, ...]
+) -> None:
+    there = {**nothing(), TRAIN: (disc_record(tmp_path, "r", []),)}
+    sources = Sources(there, there, there, (tmp_path / "film.jpg",))
+    recipe = tiny().model_copy(update={"mix": DataMix.model_validate(mix)})
+    pool = Pool("a", 1.0, (replace(large_film(0), real=real),), (1.0,))
+    assert drawn_from(recipe, sources, [pool]) == names
+    assert drawn_from(recipe, Sources(nothing(), nothing(), nothing(), ()), [pool]) == names[: not real]

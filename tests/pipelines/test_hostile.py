@@ -60,11 +60,11 @@ def test_nested_sequences_of_known_length_close_where_they_say() -> None:
 
 def test_a_run_that_is_resumed_is_the_same_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = tmp_path / "state.json"
-    run(20, 1, 2, 30.0, state, p99_seconds=30)
+    run(20, 1, 2, 120.0, state, p99_seconds=120)
     first = json.loads(state.read_text())["outcomes"]
-    resumed = run(40, 1, 2, 30.0, state, p99_seconds=30)
+    resumed = run(40, 1, 2, 120.0, state, p99_seconds=120)
     assert resumed.done == 40
-    assert resumed.outcomes == run(40, 1, 2, 30.0, None, p99_seconds=30).outcomes
+    assert resumed.outcomes == run(40, 1, 2, 120.0, None, p99_seconds=120).outcomes
     assert sum(first.values()) == 20
     # The memory is that of whatever else these tests have loaded.
     assert [failure for failure in resumed.failures if failure[1] != "memory of the parent"] == []
@@ -78,7 +78,7 @@ def test_a_sample_of_the_hostile_files(repository: Path) -> None:
     count = 2000 if os.environ.get("CI") == "true" else 300
     command = [sys.executable, "-W", "ignore", "-m", "pipelines", "hostile", "--mutations", str(count)]
     done = subprocess.run(
-        [*command, "--seconds", "30", "--p99", "30"], cwd=repository, capture_output=True, text=True, check=False
+        [*command, "--seconds", "120", "--p99", "120"], cwd=repository, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     summary = json.loads(done.stdout.partition("\n{")[2].join(["{", ""]))

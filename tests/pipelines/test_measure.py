@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,19 +15,22 @@ import pytest
 import medground
 from medground.data.splits import DEV, VALID
 from medground.evaluation.scene import ENDING, Scene, load_scene, report_of
+from medground.model.bundle import Bundle, read_bundle
 from medground.model.bundle_write import save_bundle
 from medground.model.grounder import Grounder
 from medground.schema.anatomy import Domain
 from medground.schema.errors import UsageError
 from medground.schema.result import Verdict
 from medground.tracking.store import open_store
-from pipelines.measure import file_stem, label, main, measure, parser, part_of, phantom_records, stem_of
+from pipelines.fit import CHEST_NAME, LIMB_NAME
+from pipelines.measure import _records, file_stem, label, main, measure, parser, part_of, phantom_records, stem_of
 from pipelines.scenes import figures_of, is_logged
 from pipelines.sources import CHEST, HELD_OUT_SEEDS, TUNING_SEEDS, Sources, nothing
 from pipelines.train import RUN_NOTES
 from tests.data.made_records import disc_record
 from tests.full_disk import no_file_longer_than
 from tests.model.shapes import FILM, trained_bundle
+from tests.pipelines.published_limbs import fracatlas
 
 
 def test_every_image_is_read_for_every_concept_and_boxes_are_in_stored_pixels(tmp_path):
@@ -226,6 +230,72 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_half_written(tmp_path, capsy
     assert "cannot be written (No such file or directory)" in last(capsys)
     for folder in ("out", "scratch"):
         assert list((tmp_path / folder).iterdir()) == []
+
+
+def told(folder: Path, *trained_on: str, **summary: object) -> list[str]:
+    """How a bundle is named that says so of its training."""
+    bundle = trained_bundle(10)
+    parts = {name: getattr(bundle, name) for name in Bundle.__slots__}
+    info = bundle.info.model_copy(update={"trained_on": trained_on})
+    save_bundle(Bundle(**{**parts, "info": info, "summary": summary}), folder)
+    return ["--bundle", str(folder)]
+
+
+@pytest.mark.parametrize(
+    ("title", "held", "asked", "why"),
+    [
+        (CHEST_NAME, {"fold": 0}, "--fold 1", "cxr fold 1, dev part .* fold 0 held out .*; measure it with --fold 0"),
+        (CHEST_NAME, {"fold": 0}, "--fold 1 --part valid", "cxr fold 1, valid part says nothing here"),
+        (CHEST_NAME, {"fold": 0}, "", "so on films of each part; measure it with --fold 0"),
+        (CHEST_NAME, {}, "--fold 1", "on the published parts .*; leave --fold away"),
+        (
+            LIMB_NAME,
+            {"large_fold": 2},
+            "--set fracatlas",
+            "large fold 2 held out.*; .* pipelines closer --set fracatlas",
+        ),
+        (CHEST_NAME, {}, "--set fracatlas --fold 1", "--fold 1: of fracatlas there are no folds here"),
+        (CHEST_NAME, {"fold": 0}, "--fold 0", None),
+        (CHEST_NAME, {}, "", None),
+        (LIMB_NAME, {"large_fold": 2}, "--fold 3", None),
+        (LIMB_NAME, {}, "--set fracatlas --part valid", None),
+        (CHEST_NAME, {"fold": 0}, "--set bccd", None),
+    ],
+)
+def test_a_model_is_not_measured_on_what_it_may_have_learned_from(tmp_path, capsys, title, held, asked, why):
+    bundle = told(tmp_path / "bundle", "phantom", title, held_out={"fold": None, "large_fold": None, **held})
+    job = [*bundle, "--out", str(tmp_path / "out"), "--data", str(tmp_path / "none"), "--threads", "1"]
+    assert main([*job, *asked.split()]) == 2
+    assert re.search(why or "has no images in its part", last(capsys))  # there is no data set here to go on with
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_fold_does_not_keep_from_phantoms(tmp_path):
+    bundle = told(tmp_path / "bundle", "phantom", CHEST_NAME, held_out={"fold": 0})
+    job = [*bundle, "--set", "phantom", "--count", "1", "--out", str(tmp_path / "out"), "--threads", "1"]
+    assert main(job) == 0
+
+
+def test_images_with_a_box_are_asked_for_where_there_are_none(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fracatlas(tmp_path / "data", {})
+    labels = tmp_path / "data" / "fracatlas" / "annotations_coco.json"
+    labels.write_text(json.dumps(json.loads(labels.read_text()) | {"annotations": []}))
+    bundle = told(tmp_path / "bundle", "drawn")
+    job = [*bundle, "--set", "fracatlas", "--part", "valid", "--fractured-only", "--data", str(tmp_path / "data")]
+    assert main([*job, "--threads", "1"]) == 2
+    assert "no image of fracatlas, valid part has a box; leave --fractured-only away" in last(capsys)
+
+
+def test_the_development_part_is_that_of_the_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fracatlas(tmp_path / "data", {})
+    args = parser().parse_args(["--set", "fracatlas", "--data", str(tmp_path / "data")])
+    for share, names in ((None, ["t9"]), (1.0, ["t0", "t1", "t2", "t9"])):
+        summary = {"recipe": {"development_fraction": share}} if share else {}
+        told(tmp_path / "bundle", LIMB_NAME, **summary)
+        found = _records(args, read_bundle(tmp_path / "bundle"), tmp_path)
+        assert [record.record_id for record in found] == names
 
 
 def last(capsys) -> str:

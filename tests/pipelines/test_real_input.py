@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from medground.model.grounder import load_grounder
+from pipelines import real_input
 from pipelines.real_input import BYTES, SECONDS, Case, Outcome, dicom_cases, run_one
 
 
@@ -14,7 +15,13 @@ def reader():
     return load_grounder(device="cpu")
 
 
-def test_a_picture_is_answered_and_a_text_refused_each_in_its_own_process(tmp_path, reader):
+@pytest.fixture
+def patient(monkeypatch):
+    """Beside other tests a file may take longer than when it is measured alone."""
+    monkeypatch.setattr(real_input, "SECONDS", 300.0)
+
+
+def test_a_picture_is_answered_and_a_text_refused_each_in_its_own_process(tmp_path, reader, patient):
     Image.fromarray(np.zeros((200, 200), np.uint8)).save(tmp_path / "flat.png")
     (tmp_path / "text.dcm").write_text("no image")
     good = run_one(Case(tmp_path / "flat.png", "nodule?", (0,)), reader, tmp_path)
@@ -41,7 +48,7 @@ def test_limits_are_faults():
 
 
 @pytest.mark.real_data
-def test_a_volume_out_of_scope_whose_lowest_slice_is_not_frame_1_is_unsupported(shared_data, reader, tmp_path):
+def test_a_volume_out_of_scope_whose_lowest_slice_is_not_frame_1_is_unsupported(shared_data, reader, tmp_path, patient):
     path = shared_data / "dicom" / "pydicom__pydicom-data" / "eCT_Supplemental.dcm"
     outcome = run_one(Case(path, "is there a nodule?", (0,)), reader, tmp_path)
     assert (outcome.code, outcome.fault) == (0, "")
@@ -50,7 +57,7 @@ def test_a_volume_out_of_scope_whose_lowest_slice_is_not_frame_1_is_unsupported(
 
 @pytest.mark.real_data
 @pytest.mark.slow
-def test_the_first_real_files_come_out_as_expected(shared_data, repository, reader, tmp_path):
+def test_the_first_real_files_come_out_as_expected(shared_data, repository, reader, tmp_path, patient):
     cases = dicom_cases(shared_data, repository / "tests" / "dicom" / "expected_outcomes.csv")
     assert len(cases) == 97
     for case in cases[::8]:

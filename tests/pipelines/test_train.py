@@ -9,6 +9,8 @@ import pytest
 from medground.model.bundle import read_bundle
 from medground.schema.errors import UsageError
 from medground.tracking.store import open_store
+from medground.training.checkpoint import read_origin
+from pipelines.start import CHECKPOINT
 from pipelines.train import alone, main, write_outcome
 from tests.full_disk import no_file_longer_than
 from tests.model.shapes import trained_bundle
@@ -28,6 +30,9 @@ def test_a_training_stopped_between_stages_goes_on_to_its_bundle_and_its_runs(tm
     summary = json.loads((tmp_path / "work" / "training_summary.json").read_text())
     assert set(summary["pools"]) >= {"phantom", "slices", "other"}
     assert summary["started_from"] == ""
+    assert summary["learned_before"] == []
+    assert bundle.info.trained_on == ("phantom",)
+    assert main([*common, "--resume", "--fold", "1"]) == 2  # it was begun without one
     sizes = {part: dict(own) for part, own in summary["development_parts"].items()}
     assert sizes["choose"] == {"chest CT, phantom": 2, "chest radiograph, phantom": 5, "other, phantom": 1}
     assert sizes["calibrate"] == {"chest CT, phantom": 2, "chest radiograph, phantom": 3, "other, phantom": 1}
@@ -42,6 +47,8 @@ def test_a_training_stopped_between_stages_goes_on_to_its_bundle_and_its_runs(tm
     assert main([*common, "--out", str(tmp_path / "again"), "--resume"]) == 0  # what it began with is not said again
     known = json.loads((tmp_path / "again" / "training_summary.json").read_text())["started_from"]
     assert known == f"medground-tiny 0.0.0 ({bundle.info.sha256[:12]})"
+    assert read_origin(tmp_path / "again" / CHECKPOINT).start.sha256 == bundle.info.sha256
+    assert read_bundle(tmp_path / "again" / "bundle").summary["learned_before"] == ["phantom"]
 
 
 def test_a_stage_that_does_not_exist_is_refused(tmp_path, capsys):

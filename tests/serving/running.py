@@ -38,6 +38,7 @@ from tests.inference.drawn import BlobPx, drawn, write_dx
 EVERY_SCOPE = tuple(Scope)
 CLINIC, OTHER = "clinic", "other"
 BODY_LIMIT, PART_LIMIT = 2**20, 40
+MOST_WAIT_S = 120.0  # for an answer; far more than any takes, however busy the machine is
 NODULE: BlobPx = (60, 70, 90, 100)
 EFFUSION: BlobPx = (100, 180, 180, 220)
 
@@ -114,7 +115,7 @@ class Running:
         """A client with these headers and no other credentials; the same one for the same headers."""
         key = ("", *(f"{name}: {value}" for name, value in headers.items()))
         if key not in self._clients:
-            made = httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
+            made = httpx.Client(base_url=self.url, headers=headers, timeout=MOST_WAIT_S + 60, trust_env=False)
             self._clients[key] = self.opened.enter_context(made)
         return self._clients[key]
 
@@ -159,7 +160,7 @@ def facts_of(reader: BlobReader | Grounder) -> BundleFacts:
 def config_in(folder: Path, **changes: Any) -> ServiceConfig:
     given: dict[str, Any] = {
         "state": folder / "state",
-        "http": HttpConfig(max_body_bytes=BODY_LIMIT, max_parts=PART_LIMIT, max_wait_s=50),
+        "http": HttpConfig(max_body_bytes=BODY_LIMIT, max_parts=PART_LIMIT, max_wait_s=MOST_WAIT_S),
         "model": ModelChoice(decoders=2),
         "quota": QuotaConfig(requests_per_minute=10**6, bytes_per_minute=2**40),
         "destinations": {"pacs": Destination(dicomweb=ArchiveConfig(url="https://127.0.0.1:1/"))},
@@ -241,7 +242,7 @@ def film(folder: Path, study: int, *blobs: BlobPx, instance: int = 1, **header: 
     return write_dx(path, drawn(blobs, rows=256, columns=256), study=study, instance=instance, **header)
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 120.0) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:

@@ -42,7 +42,7 @@ class NumberReader(BlobReader):
         numbers = [float(image.pixels_HW[0, 0]) for image in images]
         self.batches.append(numbers)
         self.known.append(known)
-        assert self.go.wait(30)
+        assert self.go.wait(120)
         if min(numbers) < 0:
             raise ValueError(f"{min(numbers)} cannot be read")
         return [ImageReading(Domain.OTHER, 1.0, number, ()) for number in numbers]
@@ -155,8 +155,8 @@ def test_the_end_answers_what_waits_and_lets_nobody_in(asking: Asking) -> None:
         _read(asking.shared, (4,))
     assert not ending.done()
     asking.inner.go.set()
-    assert [future.result(30) for future in (first, *futures)] == [[1000], [1], [2], [3]]
-    ending.result(30)
+    assert [future.result(120) for future in (first, *futures)] == [[1000], [1], [2], [3]]
+    ending.result(120)
     assert asking.inner.batches == [[1000], [1, 2], [3]]
 
 
@@ -169,7 +169,7 @@ def test_nobody_is_left_waiting_who_asks_while_it_ends() -> None:
             asked = [pool.submit(_read, shared, (number,)) for number in range(7)]
             pool.submit(shared.close)
             for number, future in enumerate(asked):
-                error = future.exception(30)
+                error = future.exception(120)
                 assert (error is None and future.result() == [number]) or "is ending" in str(error)
 
 

@@ -15,7 +15,7 @@ def test_the_end_of_the_pipe_asks_to_end_and_then_ends() -> None:
     os.write(writing, b"what is written is no end")
     assert not asked.wait(0.05)
     os.close(writing)
-    thread.join(20)
+    thread.join(120)
     assert (asked.is_set(), codes) == (True, [1])
     os.close(reading)
 
@@ -24,6 +24,6 @@ def test_a_descriptor_that_cannot_be_read_is_an_end() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     asked = threading.Event()
-    end_with(reading, asked.set, grace_s=0, give_up=lambda _: None).join(20)
+    end_with(reading, asked.set, grace_s=0, give_up=lambda _: None).join(120)
     assert asked.is_set()
     os.close(writing)

@@ -79,15 +79,16 @@ def test_as_long_as_something_waits_it_is_looked_for_often(queue: Queue) -> None
 
 
 @pytest.mark.parametrize("tell", [Polling.nudge, Polling.set])
-def test_a_wait_is_broken_off(tell: Callable[[Polling], None]) -> None:
+def test_a_wait_is_broken_off(tell: Callable[[Polling], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medground.serving.polling.OFTEN_S", 0.001)
     polling = Polling()
     polling.wait(0)
     polling._change = change = LongWait()
-    waited = threading.Thread(target=polling.wait, args=(20.0,), daemon=True)
+    waited = threading.Thread(target=polling.wait, args=(600.0,), daemon=True)
     waited.start()
-    assert change.begun.wait(10)
+    assert change.begun.wait(60)
     tell(polling)
-    waited.join(9)
+    waited.join(60)
     assert not waited.is_alive()
     assert polling.is_set() == (tell is Polling.set)
     assert polling.wait(0) == polling.is_set()

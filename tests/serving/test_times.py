@@ -9,8 +9,8 @@ from medground.serving.times import now_us, time_of, utc_now
 
 
 def test_now_is_now() -> None:
-    assert abs(now_us() / 1e6 - time.time()) < 5
-    assert abs(utc_now() - datetime.now(UTC)) < timedelta(seconds=5)
+    assert abs(now_us() / 1e6 - time.time()) < 60
+    assert abs(utc_now() - datetime.now(UTC)) < timedelta(seconds=60)
     assert utc_now().utcoffset() == timedelta(0)
 
 

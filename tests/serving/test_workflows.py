@@ -71,7 +71,7 @@ class Watched(Polling):
 
 
 def statuses(folder: Path) -> dict[str, str]:
-    with sqlite3.connect(folder / "workflows.db") as connection:
+    with sqlite3.connect(folder / "workflows.db", timeout=60) as connection:
         return dict(connection.execute("SELECT workflow_uuid, status FROM workflow_status").fetchall())
 
 
@@ -113,9 +113,9 @@ def test_a_queue_whose_thread_has_ended_gets_another(tmp_path: Path) -> None:
     done = Done()
     with launched(tmp_path, done) as workflows:
         before = dict(workflows._threads)
-        with sqlite3.connect(tmp_path / "workflows.db") as connection:
+        with sqlite3.connect(tmp_path / "workflows.db", timeout=60) as connection:
             connection.execute("DELETE FROM queues WHERE name = 'deliver-pacs'")
-        before["deliver-pacs"].join(30)
+        before["deliver-pacs"].join(120)
         assert not before["deliver-pacs"].is_alive()
         workflows.listen_again()
         workflows.deliver("run", "job", "pacs", 0)
@@ -124,13 +124,15 @@ def test_a_queue_whose_thread_has_ended_gets_another(tmp_path: Path) -> None:
 
 
 def test_so_many_jobs_are_worked_on_at_once(tmp_path: Path) -> None:
-    go, running, most = threading.Event(), Counter[str](), [0]
+    go, lock, running, most = threading.Event(), threading.Lock(), Counter[str](), [0]
 
     def act(name: str) -> None:
-        running["now"] += 1
-        most[0] = max(most[0], running["now"])
-        assert go.wait(60)
-        running["now"] -= 1
+        with lock:
+            running["now"] += 1
+            most[0] = max(most[0], running["now"])
+        assert go.wait(120)
+        with lock:
+            running["now"] -= 1
 
     done = Done(act=act)
     with launched(tmp_path, done, jobs_at_once=2) as workflows:
@@ -140,7 +142,7 @@ def test_so_many_jobs_are_worked_on_at_once(tmp_path: Path) -> None:
         time.sleep(0.5)
         assert len(done.answers) == 2
         workflows.deliver("to-pacs", "job", "pacs", 0)  # is held up by none of them
-        assert eventually(lambda: done.deliveries == [("job", "pacs", 0)])
+        assert eventually(lambda: done.deliveries == [("job", "pacs", 0)] and running["now"] == 3)
         go.set()
         assert eventually(lambda: len(done.answers) == 5)
     assert most[0] == 3  # two jobs and a delivery
@@ -166,14 +168,14 @@ def begin(*names):
 
 with Workflows(sys.argv[1], sys.argv[2], Steps(begin, begin), model_sha256="0" * 64, jobs_at_once=1) as workflows:
     workflows.answer("run", "job", 1)
-    time.sleep(60)
+    time.sleep(200)
 """
 
 
 def killed(folder: Path, executor: str) -> None:
     """A process that is killed in the middle of a step."""
     command = [sys.executable, "-c", KILLED, f"sqlite:///{folder / 'workflows.db'}", executor]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (run.returncode, run.stdout) == (-9, "begun\n"), run.stderr
 
 

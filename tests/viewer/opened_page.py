@@ -16,7 +16,7 @@ from medground.viewer.server import SCRIPT
 from medground.viewer.sessions import Session, Sessions
 from tests.viewer.people import Asked
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 300.0
 
 
 class OpenedPage:

@@ -11,6 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.judge("nodejs", "npm")
 
+PATIENT = ("--prefer-offline", "--fetch-retries", "5")  # of what was fetched once the registry is not asked again
 _LEFT_OUT = shutil.ignore_patterns("node_modules")
 
 
@@ -24,7 +25,7 @@ def source(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the source with the packages that it is built with."""
     folder = tmp_path_factory.mktemp("stage") / "browser"
     shutil.copytree(repository / "medground" / "viewer" / "browser", folder, ignore=_LEFT_OUT)
-    _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
+    _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", *PATIENT, folder=folder)
     return folder
 
 

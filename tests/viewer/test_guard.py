@@ -51,7 +51,10 @@ def socket(whole: Whole, secret: str | None, **more: Any) -> AbstractContextMana
     headers = {} if secret is None else {"Cookie": f"{COOKIE}={secret}"}
     origin = more.pop("origin", whole.url)
     url = whole.url.replace("http://", "ws://") + STREAM
-    return connect(url, origin=origin, additional_headers=headers, proxy=None, subprotocols=["streamlit"], **more)
+    patient: dict[str, Any] = {"open_timeout": 120, "ping_timeout": 120}
+    return connect(
+        url, origin=origin, additional_headers=headers, proxy=None, subprotocols=["streamlit"], **patient, **more
+    )
 
 
 @pytest.mark.parametrize("path", GUARDED)
@@ -229,7 +232,7 @@ def _until_it_closes(open_one: ClientConnection) -> list[str]:
     found = []
     try:
         while True:
-            found.append(ForwardMsg.FromString(open_one.recv(timeout=20)).WhichOneof("type"))
+            found.append(ForwardMsg.FromString(open_one.recv(timeout=120)).WhichOneof("type"))
     except ConnectionClosed:
         return found
 
@@ -238,7 +241,7 @@ def _headings(open_one: ClientConnection) -> list[str]:
     """Headings of the page that is made next."""
     found = []
     while True:
-        message = ForwardMsg.FromString(open_one.recv(timeout=20))
+        message = ForwardMsg.FromString(open_one.recv(timeout=120))
         if message.WhichOneof("type") == "script_finished":
             return found
         if message.WhichOneof("type") == "delta" and message.delta.new_element.WhichOneof("type") == "heading":

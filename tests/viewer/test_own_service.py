@@ -30,13 +30,13 @@ with own_service(Path(sys.argv[1])) as own:
 @pytest.mark.slow
 def test_a_service_of_ones_own(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    with own_service(state) as own, Client(own.url, own.token, timeout_s=60) as client:
+    with own_service(state) as own, Client(own.url, own.token, timeout_s=120) as client:
         assert own.url.startswith("http://127.0.0.1:")
         me = client.me()
         assert (me.name, me.tenant, me.scopes) == ("viewer", "local", ("ground", "read", "review", "sign"))
         assert client.studies().studies == ()
         assert client.model().info.name
-        assert httpx.get(f"{own.url}/v1/studies", trust_env=False).status_code == 401
+        assert httpx.get(f"{own.url}/v1/studies", timeout=120, trust_env=False).status_code == 401
         with Client(own.url, own.token, timeout_s=5) as left:
             pass
     assert (state / "medground.db").is_file()
@@ -53,10 +53,10 @@ def test_a_viewer_that_is_killed_leaves_no_service(tmp_path: Path) -> None:
         try:
             assert holder.stdout is not None
             url = holder.stdout.readline().strip()
-            assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+            assert httpx.get(f"{url}/healthz", timeout=120, trust_env=False).status_code == 200
         finally:
             holder.kill()
-    assert holder.wait(20) == -signal.SIGKILL
+    assert holder.wait(120) == -signal.SIGKILL
     assert eventually(lambda: not _answers(url))
     log = tmp_path / "state" / "service.log"
     assert eventually(lambda: '"ended"' in log.read_text(encoding="utf-8"))

@@ -184,7 +184,7 @@ def test_signing_out_while_slices_are_loading(sessions: Sessions, browser: TestC
 
     def slow(asked: Asked) -> tuple[int, dict[str, str], bytes]:
         arrived.set()
-        may_go.wait(20)
+        may_go.wait(50)
         return 200, {}, b""
 
     with serving(slow) as address:
@@ -192,7 +192,7 @@ def test_signing_out_while_slices_are_loading(sessions: Sessions, browser: TestC
         answers: list[httpx.Response] = []
         loading = threading.Thread(target=lambda: answers.append(browser.get(pixel_url("0" * 24, 1, 1))))
         loading.start()
-        assert arrived.wait(20)
+        assert arrived.wait(120)
         sessions.end(secret)
         may_go.set()
         loading.join()

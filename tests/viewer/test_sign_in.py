@@ -21,7 +21,7 @@ from tests.viewer.people import Clock
 
 
 def pages(sessions: Sessions, url: str, *, is_encrypted: bool = False) -> SignIn:
-    return SignIn(sessions, lambda token: Client(url, token, timeout_s=5), is_encrypted)
+    return SignIn(sessions, lambda token: Client(url, token, timeout_s=120), is_encrypted)
 
 
 def browser_of(sign_in: SignIn, base: str = "http://viewer.example") -> TestClient:

@@ -32,11 +32,12 @@ def clinic(issuer: CodeIssuer, tmp_path: Path, flow: CodeFlow, sessions: Session
             "issuer": issuer.url,
             "audience": AUDIENCE,
             "tenant_claim": ("tenant",),
+            "timeout_s": 60,
             "scopes_of": {"radiologist": {"read", "review"}, "student": {"ground"}},
         }
     )
     with running(tmp_path / "house", oidc=oidc) as house:
-        sign_in = SignIn(sessions, lambda token: Client(house.url, token, timeout_s=10), False, flow)
+        sign_in = SignIn(sessions, lambda token: Client(house.url, token, timeout_s=120), False, flow)
         app = Starlette(routes=list(sign_in.routes()))
         with TestClient(app, base_url="http://127.0.0.1:8501", follow_redirects=False) as browser:
             yield browser, sessions

@@ -40,7 +40,7 @@ def page_of(open_one: ClientConnection) -> str:
     """Id of the page that a socket has."""
     open_one.send(rerun())
     while True:
-        message = ForwardMsg.FromString(open_one.recv(timeout=20))
+        message = ForwardMsg.FromString(open_one.recv(timeout=120))
         if message.WhichOneof("type") == "new_session":
             return str(message.new_session.initialize.session_id)
 

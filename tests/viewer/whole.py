@@ -40,7 +40,7 @@ class Whole:
 
     def browser(self, *, accepts: str = "text/html,application/xhtml+xml,*/*;q=0.8") -> httpx.Client:
         """A browser with cookies of its own; it follows no redirect by itself."""
-        return httpx.Client(base_url=self.url, headers={"Accept": accepts}, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, headers={"Accept": accepts}, timeout=120, trust_env=False)
 
     @contextmanager
     def signed_in(self, token: str) -> Iterator[httpx.Client]:
@@ -59,7 +59,7 @@ def whole_viewer(service: str, flow: CodeFlow | None = None) -> Iterator[Whole]:
     """A viewer of the service at this address."""
     clock = Clock()
     sessions = Sessions(clock, idle_s=60, longest_s=3600)
-    sign_in = SignIn(sessions, lambda token: Client(service, token, timeout_s=10), False, flow)
+    sign_in = SignIn(sessions, lambda token: Client(service, token, timeout_s=120), False, flow)
     server = uvicorn.Server(uvicorn.Config(lambda *_: None, port=0, log_config=None, access_log=False, lifespan="on"))
     sockets = [server.config.bind_socket()]
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"

@@ -37,7 +37,9 @@ def ensure_ohif(cache: Path = CACHE) -> Path:
     with (cache / ".lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         for name in _FILES:
-            shutil.copyfile(_HERE / name, folder / name)
+            aside = folder / f"{name}.new"
+            shutil.copyfile(_HERE / name, aside)
+            aside.replace(folder / name)  # whole at any moment: another process may be reading the one before
         if not stamp.exists() or stamp.read_text() != wanted:
             _install(npm, folder)
             stamp.write_text(wanted)

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from pipelines.ports import keeper
+
 DISCOVERY = "/realm/.well-known/openid-configuration"
 KEYS = "/realm/keys"
 Write = Callable[[bytes], object]
@@ -106,7 +108,8 @@ class Issuer:
         self.headers: dict[str, str] = {}
         self.status = 200
         self.asked: Counter[str] = Counter()
-        self._port = 0
+        self._keeping = keeper()
+        self._port = int(self._keeping.getsockname()[1])
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -121,11 +124,11 @@ class Issuer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        self._keeping.close()
 
     def start(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler())
         self._server.daemon_threads = True
-        self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:

@@ -40,6 +40,7 @@ class World:
             "issuer": self.issuer.url,
             "audience": "medground",
             "tenant": "main",
+            "timeout_s": 60,
             "scopes_claim": ("realm_access", "roles"),
             "scopes_of": {"radiologist": {"read", "review", "sign"}, "student": {"read", "ground"}},
         }

@@ -30,11 +30,13 @@ class FolderIntake:
 
     Attributes:
         received: what was accepted, with where it lies now.
+        begun: how many instances were on their way so far.
         decide: called before an instance is kept; may raise or refuse.
     """
 
     def __init__(self, folder: Path) -> None:
         self.received: list[tuple[InstanceReceived, Path]] = []
+        self.begun = 0
         self.decide: Callable[[InstanceReceived], Accepted | Refused] = lambda _: Accepted()
         self._aside, self._kept = folder / "aside", folder / "kept"
         self._lock = threading.Lock()
@@ -50,6 +52,8 @@ class FolderIntake:
     def incoming(self) -> Iterator[OpenFile]:
         path = self._aside / secrets.token_hex(8)
         with path.open("xb") as stream:
+            with self._lock:
+                self.begun += 1
             try:
                 yield OpenFile(stream, path)
             finally:

@@ -6,7 +6,9 @@ import io
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +22,7 @@ from pynetdicom.presentation import build_context
 from tests.serving.dicom_receiver.running import CALLER, MEDGROUND
 
 STORE, ECHO, ACTION, EVENT_RESPONSE = 0x0001, 0x0030, 0x0130, 0x8100
+PATIENCE_S = 120.0  # far more than any answer takes, however busy the machine is
 ACCEPTED, REJECTED, RELEASE_RESPONSE, ABORT = 2, 3, 6, 7  # kinds of PDU (PS3.8 section 9.3)
 
 
@@ -89,10 +92,10 @@ class RawPeer:
     """
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
-        self.socket.settimeout(20)
+        self.socket.settimeout(PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +107,13 @@ class RawPeer:
 
     def send(self, *pdus: bytes) -> None:
         self.socket.sendall(b"".join(pdus))
+
+    def drip(self, content: bytes, pause_s: float) -> None:
+        """Send bytes one by one, until all are sent or nobody is left who takes them."""
+        with suppress(OSError):
+            for byte in content:
+                self.send(bytes([byte]))
+                time.sleep(pause_s)
 
     def read(self) -> tuple[int, bytes] | None:
         """The next PDU, by its type and what follows its length; None at the end of the connection."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from medground.serving.dicom_receiver.config import Peer, ReceiverConfig, ReceiverLimits
 from medground.serving.dicom_receiver.connection import AssociationSummary
+from medground.serving.dicom_receiver.instances import InstanceReceived
 from medground.serving.dicom_receiver.peers import Refusal
 from medground.serving.dicom_receiver.receiver import DicomReceiver
 from tests.dicom.conftest import dicom_file
@@ -51,9 +52,19 @@ def peer(**changes: Any) -> Peer:
 
 
 @contextmanager
-def running(folder: Path, limits: dict[str, Any] | None = None, **changes: Any) -> Iterator[Running]:
-    """A receiver that lets `CALLER` in from this machine, unless `changes` of the configuration say otherwise."""
+def running(
+    folder: Path,
+    limits: dict[str, Any] | None = None,
+    *,
+    received: Sequence[tuple[InstanceReceived, Path]] = (),
+    **changes: Any,
+) -> Iterator[Running]:
+    """A receiver that lets `CALLER` in from this machine, unless `changes` of the configuration say otherwise.
+
+    It has what was `received` before it starts.
+    """
     intake = FolderIntake(folder / "intake")
+    intake.received += received
     commitments = FolderCommitments(folder / "commitments", intake)
     config = ReceiverConfig(**{"port": 0, "peers": (peer(),), "limits": ReceiverLimits(**(limits or {})), **changes})
     refusals: list[Refusal] = []
@@ -73,7 +84,7 @@ def write_image(
     return path
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 120.0) -> bool:
     """Whether something comes true in time."""
     deadline = time.monotonic() + seconds
     while not holds() and time.monotonic() < deadline:

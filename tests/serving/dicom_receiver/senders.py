@@ -17,7 +17,7 @@ def storescu(port: int, path: Path, *options: str | Path) -> subprocess.Complete
     program = shutil.which("storescu", path="/usr/local/bin:/usr/bin:/bin")
     assert program is not None
     command = [program, "-aet", CALLER, "-aec", MEDGROUND, *options, LOOPBACK, str(port), path]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def data_set_bytes(path: Path) -> bytes:

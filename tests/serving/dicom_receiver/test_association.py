@@ -15,6 +15,7 @@ from tests.serving.dicom_receiver.raw_peer import (
     ACCEPTED,
     ECHO,
     EVENT_RESPONSE,
+    PATIENCE_S,
     RawPeer,
     command_bytes,
     fragment,
@@ -137,14 +138,15 @@ def test_a_pdu_as_long_as_announced_is_taken(tmp_path: Path) -> None:
 
 
 def test_silence_is_aborted(tmp_path: Path) -> None:
-    with running(tmp_path, {"idle_seconds": 0.5}) as here, RawPeer(here.port) as caller:
+    with running(tmp_path, {"idle_seconds": 3}) as here, RawPeer(here.port) as caller:
         assert caller.associate(proposed=PROPOSED) == ACCEPTED
-        for _ in range(4):  # whoever says something may stay
-            time.sleep(0.2)
+        begun = time.monotonic()
+        while time.monotonic() < begun + 4:  # whoever says something may stay
+            time.sleep(0.1)  # far from the limit: on a busy machine it takes longer
             assert_alive(caller)
         started = time.monotonic()
         assert caller.read() == (ABORT, bytes(4))
-        assert 0.3 < time.monotonic() - started < 10
+        assert 0.3 < time.monotonic() - started < 60
         assert ended(here) is Ending.SILENT
 
 
@@ -152,18 +154,16 @@ def test_silence_in_the_middle_of_a_data_set_leaves_nothing(tmp_path: Path) -> N
     with running(tmp_path, {"idle_seconds": 0.5}) as here, RawPeer(here.port) as caller:
         assert caller.associate(proposed=PROPOSED) == ACCEPTED
         caller.send(fragment(store_command(), command=True, last=True), fragment(bytes(9), command=False, last=False))
-        assert eventually(lambda: len(here.intake.files) == 1)
         assert caller.read() == (ABORT, bytes(4))
         assert ended(here) is Ending.SILENT
+        assert here.intake.begun == 1
         assert here.intake.files == []
 
 
 def test_a_pdu_that_drips_in_is_aborted(tmp_path: Path) -> None:
     with running(tmp_path, {"pdu_seconds": 0.5}) as here, RawPeer(here.port) as caller:
         assert caller.associate(proposed=PROPOSED) == ACCEPTED
-        for one in echo()[:30]:
-            caller.send(bytes([one]))
-            time.sleep(0.03)
+        caller.drip(echo()[:30], pause_s=0.03)
         assert caller.read() == (ABORT, bytes(4))
         assert ended(here) is Ending.SILENT
 
@@ -172,10 +172,12 @@ def test_whoever_takes_no_answers_is_not_waited_for(tmp_path: Path) -> None:
     with running(tmp_path, {"send_seconds": 0.5}) as here, RawPeer(here.port) as caller:
         assert caller.associate(proposed=PROPOSED) == ACCEPTED
         caller.socket.setblocking(False)
-        deadline = time.monotonic() + 30
+        many, left = echo() * 100, b""
+        deadline = time.monotonic() + PATIENCE_S
         while not here.summaries and time.monotonic() < deadline:
+            left = left or many
             try:
-                caller.socket.send(echo() * 100)
+                left = left[caller.socket.send(left) :]  # what was not taken goes first: the protocol is kept
             except BlockingIOError:
                 time.sleep(0.05)
             except OSError:

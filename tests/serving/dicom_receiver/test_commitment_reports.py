@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pydicom
+import pytest
 from pydicom.uid import CTImageStorage, MRImageStorage
 
 from medground.serving.dicom_receiver.commitment import CommitmentRequest, FailureReason
@@ -15,6 +15,7 @@ from medground.serving.dicom_receiver.commitment_reports import CommitmentReport
 from medground.serving.dicom_receiver.config import Peer, Remote
 from medground.serving.dicom_receiver.peers import Peers
 from medground.serving.dicom_receiver.requester import Timeouts
+from pipelines.ports import kept_port
 from tests.serving.dicom_receiver.committer import Committer, Report, reference, request
 from tests.serving.dicom_receiver.folder_intake import FolderCommitments, FolderIntake
 from tests.serving.dicom_receiver.raw_peer import RawPeer, command_bytes, fragment
@@ -32,12 +33,6 @@ from tests.serving.dicom_receiver.running import (
 MISSING = (CTImageStorage, "1.2.3.4.5")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
 def reporting_to(port: int) -> tuple[Peer, ...]:
     return (peer(reports_to=Remote(host=LOOPBACK, port=port, ae_title=CALLER)),)
 
@@ -53,13 +48,13 @@ def test_over_the_same_association(tmp_path: Path) -> None:
         for path in paths:
             assert association.send_c_store(pydicom.dcmread(path)).Status == 0x0000
         assert request(association, "1.2.99.1", [reference(path) for path in paths]) == 0x0000
-        assert committer.came.wait(20)
+        assert committer.came.wait(120)
         assert eventually(lambda: is_settled(here))
         committer.came.clear()
         (sop_class, sop_instance), *_ = map(reference, paths)
         wanted = [(MRImageStorage, sop_instance), MISSING, (sop_class, sop_instance)]
         assert request(association, "1.2.99.2", wanted) == 0x0000
-        assert committer.came.wait(20)
+        assert committer.came.wait(120)
         assert eventually(lambda: is_settled(here))
         assert association.send_c_store(pydicom.dcmread(paths[0])).Status == 0x0000
     assert committer.reports == [
@@ -116,7 +111,7 @@ def test_a_store_that_is_gone(tmp_path: Path) -> None:
             assert request(association, "1.2.99.1", [MISSING]) == 0x0110
             here.commitments.add = add  # type: ignore[method-assign]
             assert request(association, "1.2.99.1", [MISSING]) == 0x0000
-            assert committer.came.wait(20)
+            assert committer.came.wait(120)
             assert eventually(lambda: is_settled(here))
     assert [one.transaction_uid for one in committer.reports] == ["1.2.99.1"]
 
@@ -127,8 +122,8 @@ def test_over_an_association_of_our_own_when_the_other_is_over(tmp_path: Path) -
         deaf = Committer(status=0x0110)  # does not take it while the association lasts
         with deaf.association(here.port) as association:
             assert request(association, "1.2.99.1", [MISSING]) == 0x0000
-            assert deaf.came.wait(20)
-        assert committer.came.wait(20)
+            assert deaf.came.wait(120)
+        assert committer.came.wait(120)
         assert eventually(lambda: is_settled(here))
     assert len(deaf.reports) == 1
     assert committer.reports == [Report(2, "1.2.99.1", [], [(*MISSING, 0x0112)])]
@@ -139,14 +134,19 @@ def test_a_requester_that_answers_no_role_is_reported_to_all_the_same(tmp_path: 
     committer = Committer()
     FolderCommitments(tmp_path / "commitments", FolderIntake(tmp_path / "intake")).add(made("1.2.99.1"))
     with committer.listening(takes_role=False) as port, running(tmp_path, peers=reporting_to(port)) as here:
-        assert committer.came.wait(20)
+        assert committer.came.wait(120)
         assert eventually(lambda: is_settled(here))
     assert [one.transaction_uid for one in committer.reports] == ["1.2.99.1"]
 
 
-def test_after_a_restart(tmp_path: Path) -> None:
+@pytest.fixture
+def port() -> Iterator[int]:
+    with kept_port() as port:
+        yield port
+
+
+def test_after_a_restart(tmp_path: Path, port: int) -> None:
     """The requester does not listen, and the receiver ends, before the report could be sent."""
-    port = free_port()
     path = write_image(tmp_path / "image.dcm")
     with running(tmp_path, peers=reporting_to(port), report_retry_seconds=0.2) as here:
         with Committer(status=0x0213).association(here.port, CTImageStorage) as association:
@@ -156,11 +156,11 @@ def test_after_a_restart(tmp_path: Path) -> None:
     assert len(here.commitments.pending()) == 1
 
     committer = Committer()
-    with running(tmp_path, peers=reporting_to(port), report_retry_seconds=0.2) as again:
-        again.intake.received += received  # what the service has in its database
+    # What it received before the service has in its database; a report is made up before there is anybody to take it.
+    with running(tmp_path, received=received, peers=reporting_to(port), report_retry_seconds=0.2) as again:
         assert len(again.commitments.pending()) == 1
         with committer.listening(port):
-            assert committer.came.wait(20)
+            assert committer.came.wait(120)
             assert eventually(lambda: is_settled(again))
     assert committer.reports == [Report(2, "1.2.99.1", [reference(path)], [(*MISSING, 0x0112)])]
     with running(tmp_path, peers=reporting_to(port)) as third, committer.listening(port):
@@ -224,7 +224,7 @@ def test_a_request_that_cannot_be_judged_holds_up_no_other() -> None:
             store, Peers(reporting_to(port)), retry_seconds=0.1, timeouts=Timeouts(), clock=time.monotonic
         )
         reports.start()
-        assert committer.came.wait(20)
+        assert committer.came.wait(120)
         assert eventually(lambda: store.judged.count("1.2.99.0") >= 2)
         reports.stop(10)
     assert [one.transaction_uid for one in committer.reports] == ["1.2.99.1"]

@@ -17,7 +17,7 @@ from medground.serving.dicom_receiver.peers import Refusal, RefusalReason
 from medground.serving.dicom_receiver.receiver import DicomReceiver
 from medground.serving.dicom_receiver.wire import Ending
 from tests.serving.dicom_receiver.folder_intake import FolderIntake
-from tests.serving.dicom_receiver.raw_peer import ABORT, ACCEPTED, REJECTED, RawPeer, pdu, request_bytes
+from tests.serving.dicom_receiver.raw_peer import ABORT, ACCEPTED, PATIENCE_S, REJECTED, RawPeer, pdu, request_bytes
 from tests.serving.dicom_receiver.running import CALLER, LOOPBACK, MEDGROUND, eventually, peer, running
 
 
@@ -94,7 +94,7 @@ def test_pynetdicom_understands_the_rejections(tmp_path: Path) -> None:
 def test_the_right_titles_from_another_address_are_rejected(tmp_path: Path) -> None:
     address = own_address()
     with running(tmp_path, host="0.0.0.0", allow_plain_text=True) as here:
-        with socket.create_connection((address, here.port), 20) as foreign:
+        with socket.create_connection((address, here.port), PATIENCE_S) as foreign:
             foreign.sendall(request_bytes())
             assert foreign.recv(100) == pdu(REJECTED, bytes([0, 1, 1, 3]))
         assert here.refusals == [Refusal(RefusalReason.ADDRESS, address, CALLER, MEDGROUND)]
@@ -148,24 +148,20 @@ def test_what_is_no_request_is_aborted(tmp_path: Path, sent: bytes, reason: int)
 
 
 def test_who_asks_for_nothing_is_sent_away(tmp_path: Path) -> None:
-    with running(tmp_path, {"associate_seconds": 0.3}) as here, RawPeer(here.port) as mute, RawPeer(here.port) as slow:
-        content = request_bytes()
-        slow.send(content[:100])
-        started = time.monotonic()
-        assert (mute.read(), slow.read()) == (None, None)
-        assert 0.1 < time.monotonic() - started < 10
+    content = request_bytes()
+    with running(tmp_path, {"associate_seconds": 0.3, "pdu_seconds": 600}) as here:
+        started = time.monotonic()  # before either is connected: from then on its time runs
+        with RawPeer(here.port) as mute, RawPeer(here.port) as slow:
+            slow.send(content[:100])
+            assert (mute.read(), slow.read()) == (None, None)
+        assert time.monotonic() - started > 0.25
         assert [one.reason for one in here.refusals] == [RefusalReason.NO_REQUEST] * 2
 
 
 def test_a_request_that_drips_in_is_sent_away(tmp_path: Path) -> None:
-    with running(tmp_path, {"associate_seconds": 30, "pdu_seconds": 0.5}) as here, RawPeer(here.port) as slow:
-        content = request_bytes()
-        started = time.monotonic()
-        for byte in content[:50]:
-            slow.send(bytes([byte]))
-            time.sleep(0.02)
+    with running(tmp_path, {"associate_seconds": 600, "pdu_seconds": 0.5}) as here, RawPeer(here.port) as slow:
+        slow.drip(request_bytes()[:50], pause_s=0.02)
         assert slow.read() is None
-        assert time.monotonic() - started < 10
         assert [one.reason for one in here.refusals] == [RefusalReason.NO_REQUEST]
 
 
@@ -183,9 +179,9 @@ def test_what_is_not_printable_in_a_title_does_not_reach_the_log(tmp_path: Path)
 
 def test_strangers_cannot_keep_those_who_may_call_waiting(tmp_path: Path) -> None:
     address = own_address()
-    limits = {"max_waiting": 8, "associate_seconds": 20}
+    limits = {"max_waiting": 8, "associate_seconds": 600}
     with running(tmp_path, limits, host="0.0.0.0", allow_plain_text=True) as here:
-        strangers = [socket.create_connection((address, here.port), 20) for _ in range(8)]
+        strangers = [socket.create_connection((address, here.port), PATIENCE_S) for _ in range(8)]
         assert eventually(lambda: len(here.refusals) == 6)  # two of eight may wait
         assert {one.reason for one in here.refusals} == {RefusalReason.CONNECTIONS}
         with RawPeer(here.port) as caller:

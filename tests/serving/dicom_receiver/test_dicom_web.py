@@ -151,9 +151,7 @@ def test_answers_without_an_end(tmp_path: Path) -> None:
 
 def test_nobody_is_there(tmp_path: Path) -> None:
     (sent,) = images(tmp_path / "sent", f"{STUDY}.8", ExplicitVRLittleEndian)
-    with web_server(lambda _, handler: respond(handler, 200)) as server:
-        url = server.url
-    web = web_archive(url)
+    web = web_archive("http://127.0.0.1:1/dicom-web")
     with pytest.raises(PeerError, match="is not reached") as raised:
         web.find_studies(StudyFilter())
     assert raised.value.is_transient

@@ -14,7 +14,7 @@ from medground.serving.dicom_receiver.wire import EndedError, Ending, Wire
 
 
 def wired(connection: socket.socket, max_pdu_bytes: int = 2**18) -> Wire:
-    return Wire(connection, max_pdu_bytes=max_pdu_bytes, pdu_seconds=5, send_seconds=5, clock=time.monotonic)
+    return Wire(connection, max_pdu_bytes=max_pdu_bytes, pdu_seconds=60, send_seconds=60, clock=time.monotonic)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_what_is_sent_is_received(max_pdu_bytes: int) -> None:
     with ours, theirs:
         sending = threading.Thread(target=send_message, args=(wired(ours), 5, command, content, max_pdu_bytes))
         sending.start()
-        fragments, read, lengths = Fragments(wired(theirs), 5), {True: b"", False: b""}, []
+        fragments, read, lengths = Fragments(wired(theirs), 60), {True: b"", False: b""}, []
         while True:
             fragment = fragments.next()
             assert fragment.context_id == 5
@@ -52,7 +52,7 @@ def test_a_pdu_with_several_fragments_is_taken_apart() -> None:
     with ours, theirs:
         ours.sendall(struct.pack(">BxL", 4, len(body)) + body)
         ours.shutdown(socket.SHUT_WR)
-        fragments = Fragments(wired(theirs), 5)
+        fragments = Fragments(wired(theirs), 60)
         found = (fragments.next() for _ in items)
         read = [(one.context_id, one.is_command, one.is_last, bytes(one.data)) for one in found]
         with pytest.raises(EndedError) as raised:

@@ -35,6 +35,7 @@ from tests.serving.dicom_receiver.folder_intake import FolderIntake
 from tests.serving.dicom_receiver.raw_peer import (
     ABORT,
     ACCEPTED,
+    PATIENCE_S,
     REJECTED,
     RELEASE_RESPONSE,
     RawPeer,
@@ -188,7 +189,7 @@ def test_both_versions_of_ip(tmp_path: Path) -> None:
     with running(tmp_path, host="::", allow_plain_text=True, peers=peers) as here:
         for address in (LOOPBACK, "::1"):
             try:
-                connection = socket.create_connection((address, here.port), 20)
+                connection = socket.create_connection((address, here.port), PATIENCE_S)
             except OSError:
                 pytest.skip(f"this machine has no {address}")
             with connection:
@@ -229,7 +230,7 @@ def test_stopping_aborts_who_waits_and_lets_who_sends_finish(tmp_path: Path) -> 
 
     def decide(received: InstanceReceived) -> Accepted:
         is_deciding.set()
-        assert may_go_on.wait(20)
+        assert may_go_on.wait(120)
         return Accepted()
 
     with running(tmp_path) as here, RawPeer(here.port) as idle, RawPeer(here.port) as busy, RawPeer(here.port) as mute:
@@ -239,7 +240,7 @@ def test_stopping_aborts_who_waits_and_lets_who_sends_finish(tmp_path: Path) -> 
             fragment(store_command(pydicom.dcmread(path).SOPInstanceUID), command=True, last=True),
             fragment(data_set_bytes(path), command=False, last=True),
         )
-        assert is_deciding.wait(20)
+        assert is_deciding.wait(120)
         port = here.port
         stopping = threading.Thread(target=here.receiver.stop)
         stopping.start()
@@ -248,7 +249,7 @@ def test_stopping_aborts_who_waits_and_lets_who_sends_finish(tmp_path: Path) -> 
         may_go_on.set()
         assert busy.read_command().Status == 0x0000
         assert busy.read() == (ABORT, bytes(4))
-        stopping.join(20)
+        stopping.join(120)
         assert not stopping.is_alive()
         with socket.socket() as probe:
             assert probe.connect_ex((LOOPBACK, port)) != 0

@@ -99,9 +99,9 @@ def test_plain_text_and_old_versions_are_refused(tmp_path: Path, authority: Auth
 def test_a_caller_without_a_handshake_keeps_nobody_waiting(tmp_path: Path, authority: Authority) -> None:
     pair = authority.issue("receiver")
     tls = ServerTls(certificate=pair.certificate, key=pair.key)
-    with running(tmp_path, {"associate_seconds": 3}, tls=tls) as here, RawPeer(here.port) as mute:
-        path = write_image(tmp_path / "image.dcm")
-        assert pynetdicom_stores(here.port, path, tls_args=(client_of(authority, None), "localhost")) == 0x0000
+    path, context = write_image(tmp_path / "image.dcm"), client_of(authority, None)
+    with running(tmp_path, {"associate_seconds": 8}, tls=tls) as here, RawPeer(here.port) as mute:
+        assert pynetdicom_stores(here.port, path, tls_args=(context, "localhost")) == 0x0000
         assert here.refusals == []
         assert mute.read() is None
         assert [one.reason for one in here.refusals] == [RefusalReason.TLS]

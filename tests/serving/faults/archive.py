@@ -37,6 +37,14 @@ class KeepingArchive:
         self.ended = threading.Event()
         self._lock = threading.Lock()
 
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """What hangs is let go at the end of the block, however it ends."""
+        try:
+            yield
+        finally:
+            self.ended.set()
+
     def take(self, asked: Asked, handler: BaseHTTPRequestHandler) -> None:
         if len(asked.body) < int(asked.headers["content-length"]):
             handler.close_connection = True  # cut in the middle: no archive keeps half a request
@@ -62,8 +70,8 @@ def keeping_archive(*answers: Answer) -> Iterator[KeepingArchive]:
     archive = KeepingArchive(answers)
     with web_server(archive.take) as server:
         archive.url = server.url
-        yield archive
-        archive.ended.set()
+        with archive.ending():
+            yield archive
 
 
 def keep(archive: KeepingArchive, asked: Asked, handler: BaseHTTPRequestHandler) -> None:
@@ -80,7 +88,7 @@ def keep_untold(archive: KeepingArchive, asked: Asked, handler: BaseHTTPRequestH
 def hang(archive: KeepingArchive, asked: Asked, handler: BaseHTTPRequestHandler) -> None:
     """Say nothing until the end."""
     del asked
-    archive.ended.wait(60)
+    archive.ended.wait(600)
     handler.close_connection = True
 
 

@@ -63,7 +63,7 @@ class House:
         """The ids of all jobs."""
         return [row.job_id for row in rows(self.service.engine, jobs)]
 
-    def all_are(self, state: str, count: int, seconds: float = 60) -> bool:
+    def all_are(self, state: str, count: int, seconds: float = 120) -> bool:
         """Whether so many jobs are all in a state in time."""
         return eventually(lambda: self.states() == [state] * count, seconds)
 
@@ -72,7 +72,7 @@ class House:
             here = (deliveries.c.job_id == job) & (deliveries.c.destination == destination)
             return connection.execute(select(deliveries).where(here)).one()
 
-    def is_delivery(self, state: str, job: str, destination: str, seconds: float = 60) -> bool:
+    def is_delivery(self, state: str, job: str, destination: str, seconds: float = 120) -> bool:
         """Whether a delivery is in a state in time."""
         return eventually(lambda: self.delivery(job, destination).state == state, seconds)
 
@@ -114,7 +114,7 @@ def at_rest(folder: Path, **changes: Any) -> Iterator[House]:
         stack.enter_context(receiving(service, peers, ports.append))
         port = int(ports[0].partition(" from")[0].rpartition(":")[2])
         token = service.tokens.create("Ann Example", CLINIC, tuple(Scope)).plain
-        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=90, trust_env=False)
+        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=180, trust_env=False)
         yield House(service, stack.enter_context(client), logged, port)
 
 

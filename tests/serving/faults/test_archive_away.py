@@ -77,12 +77,11 @@ def test_what_an_archive_refuses_fails_at_once_and_can_be_asked_for_again(tmp_pa
 
 def test_an_archive_that_hangs_holds_up_its_own_deliveries_only(tmp_path: Path) -> None:
     with keeping_archive(*[hang] * 100) as stuck, keeping_archive() as archive:
-        ways = {"pacs": destination(stuck.url, silence_seconds=20), "vna": destination(archive.url)}
-        with at_work(tmp_path, destinations=ways) as house:
+        ways = {"pacs": destination(stuck.url, silence_seconds=600), "vna": destination(archive.url)}
+        with at_work(tmp_path, destinations=ways) as house, stuck.ending():
             made = [job_of(house.ask(film(tmp_path, number), "pacs")) for number in range(1, 7)]
             assert eventually(lambda: len(stuck.answers) <= 96)  # as many as go there at once hang
             last = job_of(house.ask(film(tmp_path, 7), "vna"))
-            assert house.is_delivery("done", last, "vna", 8)
+            assert house.is_delivery("done", last, "vna")  # long before those that hang are given up
             assert archive.kept == house.objects_of(last)
             assert {house.delivery(job, "pacs").state for job in made} == {"pending"}
-            stuck.ended.set()

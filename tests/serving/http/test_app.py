@@ -100,10 +100,11 @@ def api(known: Known) -> BaseSchema:
                 "allow-extra-parameters": False,  # they are ignored, as HTTP has it
                 "with-security-parameters": False,  # the token is ours to give
             },
+            "request-timeout": 120,
             "checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}},
         }
     )
-    return schemathesis.openapi.from_url(f"{known.house.url}/v1/openapi.json", config=config)
+    return schemathesis.openapi.from_url(f"{known.house.url}/v1/openapi.json", config=config, timeout=120)
 
 
 def about(case: Case, known: Known) -> None:

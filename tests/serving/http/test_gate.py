@@ -41,7 +41,7 @@ def test_a_body_that_is_announced_too_large_is_not_read(house: Running) -> None:
     answer = house.client().post("/v1/studies", content=HEAD + bytes(BODY_LIMIT), headers=FORM)
     problem(answer, 413, "too-large", f"{BODY_LIMIT} bytes; send the study in several requests")
     host, port = house.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as wire:
+    with socket.create_connection((host, int(port)), timeout=120) as wire:
         token = house.token()
         head = f"POST /v1/studies HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
         wire.sendall(
@@ -209,11 +209,12 @@ def test_only_http_is_counted(tmp_path: Path) -> None:
 def test_a_client_that_leaves_in_the_middle_does_no_harm(house: Running, new_film: New) -> None:
     host, port = house.url.removeprefix("http://").split(":")
     for sent in (b"", HEAD, HEAD + new_film().read_bytes()[:5000]):
-        with socket.create_connection((host, int(port)), timeout=30) as wire:
+        with socket.create_connection((host, int(port)), timeout=120) as wire:
             head = f"POST /v1/studies HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.token()}\r\n"
             wire.sendall(
                 f"{head}Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 99999\r\n\r\n".encode()
             )
             wire.sendall(sent)
     assert post(house.client(), new_film(), url="/v1/studies").status_code == 201
-    assert list((house.service.config.state / "objects" / "incoming").iterdir()) == []
+    incoming = house.service.config.state / "objects" / "incoming"
+    assert eventually(lambda: list(incoming.iterdir()) == [])  # once it is noticed that they have left

@@ -19,7 +19,7 @@ from medground.serving.http.grounding import is_foreign, preferred_wait_s
 from medground.serving.jobs import State
 from tests.inference.drawn import write_sr_like, write_undecodable
 from tests.serving.http.answers import ASYNC, QUESTION, job_of, post, problem, result_of
-from tests.serving.running import EFFUSION, NODULE, OTHER, Running, film
+from tests.serving.running import EFFUSION, MOST_WAIT_S, NODULE, OTHER, Running, film
 
 New = Callable[..., Path]
 
@@ -70,7 +70,7 @@ def test_it_need_not_be_waited_for(house: Running, new_film: New) -> None:
         assert "content-location" not in answer.headers
         started = time.monotonic()
         waited = post(client, study=view["study"], headers={"Prefer": "wait=1"})
-        assert 1 <= time.monotonic() - started < 10
+        assert 1 <= time.monotonic() - started < MOST_WAIT_S - 10
         assert (waited.status_code, waited.json()["id"]) == (202, view["id"])
     assert post(client, study=view["study"]).status_code == 200
     assert post(client, study=view["study"], headers=ASYNC).status_code == 200  # it is there
@@ -313,4 +313,4 @@ def test_a_service_that_is_ending_keeps_nobody_waiting(house: Running, new_film:
         answer = post(house.client(), new_film())
         house.service.ending.clear()
         assert answer.status_code == 202
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < MOST_WAIT_S - 10

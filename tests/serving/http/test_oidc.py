@@ -45,6 +45,7 @@ def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trusting]:
                 "issuer": issuer.url,
                 "audience": "medground",
                 "tenant_claim": ("tenant",),
+                "timeout_s": 60,
                 "scopes_of": {"radiologist": {"ground", "read"}},
             }
         )

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from tests.serving.running import Running
 from tests.viewer.journey.viewer_page import ViewerPage
 from tests.viewer.people import USER
+from tests.viewer.test_browser_build import PATIENT
 
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
@@ -22,7 +23,7 @@ def axe(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("axe")
     for name in ("package.json", "package-lock.json"):
         (folder / name).write_bytes((repository / "medground/viewer/browser" / name).read_bytes())
-    subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=folder, check=True)
+    subprocess.run(["npm", "ci", "--silent", "--ignore-scripts", *PATIENT], cwd=folder, check=True)
     return folder / "node_modules/axe-core/axe.min.js"
 
 

@@ -55,7 +55,7 @@ def test_everything_can_be_done_by_keys(open_viewer: Open, new_ct: Callable[...,
     tab_to(page, "Questions")
     page.page.keyboard.type("is there a nodule?")
     page.page.keyboard.press("Control+Enter")
-    page.page.get_by_text("1. is there a nodule?", exact=True).wait_for(timeout=60_000)
+    page.page.get_by_text("1. is there a nodule?", exact=True).wait_for()
     page.page.get_by_role("button", name="Accept (a)").wait_for()
     page.page.keyboard.press("Escape")
     page.page.evaluate("document.activeElement.blur()")

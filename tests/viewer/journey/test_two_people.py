@@ -69,7 +69,7 @@ def test_a_dropped_connection_loses_no_edit(open_viewer: Open, new_ct: Callable[
     expect(page.stage.get_by_text("not saved yet")).to_be_visible()
     page.page.context.set_offline(False)
     page.page.reload()
-    page.page.get_by_text("✎ edited").wait_for(timeout=60_000)
+    page.page.get_by_text("✎ edited").wait_for()
     with Client(house.url, house.token(*USER)) as client:
         (study,) = client.studies(search=patient).studies
         review = client.review(client.results(study.study)[0].job)

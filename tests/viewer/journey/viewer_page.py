@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 from pipelines.viewer_process import FIND_STAGE
 
 Box = tuple[float, float, float, float]
+PATIENCE_MS = 120_000
 _TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _READ = """canvas => {
   const found = STAGE.querySelector(`.pane canvas.${canvas}`);
@@ -35,7 +36,8 @@ class ViewerPage:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)  # a page is made anew within seconds, and within more on a busy machine
 
     # what a reader does
 
@@ -66,7 +68,7 @@ class ViewerPage:
         self.page.get_by_label("Questions").fill("\n".join(questions))
         self.page.get_by_role("button", name="Ask", exact=True).click()
         for number, question in enumerate(questions, start=1):
-            self.page.get_by_text(f"{number}. {question}", exact=True).wait_for(timeout=60_000)
+            self.page.get_by_text(f"{number}. {question}", exact=True).wait_for()
         self.settle()
 
     def press(self, *keys: str) -> None:

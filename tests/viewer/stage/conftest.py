@@ -38,7 +38,7 @@ def open_stage(chromium: Browser, slices: SliceServer) -> Iterator[Open]:
         context = chromium.new_context(viewport=viewport, device_scale_factor=pixel_ratio)
         contexts.append(context)
         page: Page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(120_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         return StagePage(page, slices)
 

@@ -79,7 +79,7 @@ class SliceServer:
     def wait_for(self, condition: Callable[[list[str]], bool]) -> None:
         """Wait until the paths asked for meet a condition."""
         with self._came:
-            assert self._came.wait_for(lambda: condition(self.asked), timeout=30), self.asked
+            assert self._came.wait_for(lambda: condition(self.asked), timeout=120), self.asked
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         if request.path in FILES:
